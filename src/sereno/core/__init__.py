@@ -1,0 +1,1 @@
+"""Words that every room shares: no input or output here but `settings` and `clock`."""

@@ -1,0 +1,138 @@
+"""Orders, fills and positions: the words of the ledger of money. Everything here is Decimal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from sereno.core.instrument import Instrument, Series
+from sereno.core.mode import Mode
+from sereno.core.timeframe import UtcMs
+
+
+class Side(StrEnum):
+    """Which way a position or an order faces."""
+
+    LONG = "long"
+    SHORT = "short"
+
+    @property
+    def sign(self) -> int:
+        """+1 long, -1 short."""
+        return 1 if self is Side.LONG else -1
+
+
+class OrderPurpose(StrEnum):
+    """Entries need the risk gate's yes; exits always pass."""
+
+    ENTRY = "entry"
+    EXIT = "exit"
+
+
+class OrderStatus(StrEnum):
+    """Life of an order. An intent is committed as `pending` before anything is sent."""
+
+    PENDING = "pending"
+    FILLED = "filled"
+    CANCELLED = "cancelled"
+    REFUSED = "refused"
+
+
+class ExitReason(StrEnum):
+    """Why a position was closed."""
+
+    STOP = "stop"
+    TARGET = "target"
+    TRAILING = "trailing"
+    TIME = "time"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One intent. `order_id` doubles as the client order id, derived from what caused it."""
+
+    order_id: str
+    mode: Mode
+    account: str
+    instrument: Instrument
+    purpose: OrderPurpose
+    side: Side
+    quantity_base: Decimal
+    status: OrderStatus
+    created_ms: UtcMs
+    signal_id: str | None
+    position_id: str | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """One execution. `fee_quote` >= 0; `price` already holds the slippage."""
+
+    fill_id: str
+    order_id: str
+    mode: Mode
+    account: str
+    instrument: Instrument
+    side: Side
+    purpose: OrderPurpose
+    price: Decimal
+    quantity_base: Decimal
+    fee_quote: Decimal
+    ts: UtcMs
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """One round trip from entry to exit; the `exit_*` fields are None while it is open.
+
+    stop         where the protective stop stands now (trailing moves it)
+    initial_stop where it stood at entry: the risk that was taken
+    best_price   the most favourable price seen so far; the trail hangs from it
+    checked_ms   close of the last candle that the rules were applied to
+    pnl_quote    net of both fees
+    """
+
+    position_id: str
+    mode: Mode
+    account: str
+    series: Series
+    side: Side
+    quantity_base: Decimal
+    entry_ms: UtcMs
+    entry_price: Decimal
+    initial_stop: Decimal
+    stop: Decimal
+    target: Decimal
+    bars_held: int
+    best_price: Decimal
+    checked_ms: UtcMs
+    signal_id: str
+    fees_quote: Decimal
+    exit_ms: UtcMs | None = None
+    exit_price: Decimal | None = None
+    exit_reason: ExitReason | None = None
+    pnl_quote: Decimal | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it still carries risk."""
+        return self.exit_ms is None
+
+
+@dataclass(frozen=True, slots=True)
+class EquityPoint:
+    """Account value at a moment: cash, plus open positions at the last close."""
+
+    ts: UtcMs
+    mode: Mode
+    account: str
+    balance_quote: Decimal
+    unrealised_quote: Decimal
+
+    @property
+    def equity_quote(self) -> Decimal:
+        """Balance and unrealised result together."""
+        return self.balance_quote + self.unrealised_quote

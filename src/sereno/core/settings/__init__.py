@@ -1,0 +1,46 @@
+"""Settings: read once into frozen sections, checked before anything starts."""
+
+from sereno.core.settings.load import Loaded, is_secret, keys_of, load, rows_of
+from sereno.core.settings.model import Settings, is_loopback
+from sereno.core.settings.paths import Paths
+from sereno.core.settings.sections import (
+    ApiSettings,
+    BarrierSettings,
+    CandleSettings,
+    CostSettings,
+    JobSettings,
+    LakeSettings,
+    LedgerSettings,
+    LogSettings,
+    ModelSettings,
+    NotifySettings,
+    RiskSettings,
+    SignalSettings,
+    SimSettings,
+    VenueSettings,
+)
+
+__all__ = [
+    "ApiSettings",
+    "BarrierSettings",
+    "CandleSettings",
+    "CostSettings",
+    "JobSettings",
+    "LakeSettings",
+    "LedgerSettings",
+    "Loaded",
+    "LogSettings",
+    "ModelSettings",
+    "NotifySettings",
+    "Paths",
+    "RiskSettings",
+    "Settings",
+    "SignalSettings",
+    "SimSettings",
+    "VenueSettings",
+    "is_loopback",
+    "is_secret",
+    "keys_of",
+    "load",
+    "rows_of",
+]

@@ -1,0 +1,176 @@
+"""All settings together, and the relations between them that must hold."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from sereno.core.ids import digest_of
+from sereno.core.mode import Mode
+from sereno.core.settings.paths import Paths, world_of
+from sereno.core.settings.sections import (
+    ApiSettings,
+    BarrierSettings,
+    CandleSettings,
+    CostSettings,
+    JobSettings,
+    LakeSettings,
+    LedgerSettings,
+    LogSettings,
+    ModelSettings,
+    NotifySettings,
+    RiskSettings,
+    Section,
+    SignalSettings,
+    SimSettings,
+    VenueSettings,
+)
+
+
+class Settings(Section):
+    """Everything that can be set. Read once, at start; each room is handed its own section."""
+
+    state_dir: Path = Field(Path("state"), description="folder that holds all state")
+    mode: Mode = Field(Mode.SIM, description="sim, paper or live")
+    live_confirm_token: SecretStr = Field(SecretStr(""), description="confirmation that mode live asks for")
+    recommendation_update_time: str = Field(
+        "", description="HH:MM at which one more signals run is made each day; empty: none"
+    )
+    venue: VenueSettings = VenueSettings()
+    candles: CandleSettings = CandleSettings()
+    sim: SimSettings = SimSettings()
+    lake: LakeSettings = LakeSettings()
+    ledger: LedgerSettings = LedgerSettings()
+    barriers: BarrierSettings = BarrierSettings()
+    costs: CostSettings = CostSettings()
+    models: ModelSettings = ModelSettings()
+    signals: SignalSettings = SignalSettings()
+    risk: RiskSettings = RiskSettings()
+    jobs: JobSettings = JobSettings()
+    api: ApiSettings = ApiSettings()
+    notify: NotifySettings = NotifySettings()
+    log: LogSettings = LogSettings()
+
+    @field_validator("recommendation_update_time")
+    @classmethod
+    def _time_of_day(cls, text: str) -> str:
+        if text and not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", text):
+            raise ValueError(f"{text!r} is not a time of day such as 12:00")
+        return text
+
+    @model_validator(mode="after")
+    def _relations(self) -> Self:
+        for broken in RELATIONS:
+            message = broken(self)
+            if message:
+                raise ValueError(message)
+        return self
+
+    @property
+    def paths(self) -> Paths:
+        """Where everything lives. Every simulated world has a root of its own."""
+        root = self.state_dir
+        if self.mode is Mode.SIM:
+            root = root / "sim" / world_of(self.sim, self.venue.name, self.venue.market)
+        return Paths(root)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the sections that decide: equal digest, equal decisions from equal data."""
+        deciding = ("barriers", "costs", "signals", "risk")
+        return digest_of({name: getattr(self, name).model_dump(mode="json") for name in deciding})
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this host can reach an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _live_is_closed(s: Settings) -> str | None:
+    if s.mode is not Mode.LIVE:
+        return None
+    if s.live_confirm_token.get_secret_value() != "I_UNDERSTAND_LIVE_TRADING":
+        return (
+            "mode = live needs live_confirm_token (LIVE_CONFIRM_TOKEN) = I_UNDERSTAND_LIVE_TRADING; "
+            "set mode = paper to trade without money"
+        )
+    return "mode = live: this version has no live broker; set mode = paper"
+
+
+def _public_api_needs_token(s: Settings) -> str | None:
+    if is_loopback(s.api.host) or s.api.token.get_secret_value():
+        return None
+    return f"api.host = {s.api.host} is reachable by others: set api.token, or api.host = 127.0.0.1"
+
+
+def _reward_reaches_floor(s: Settings) -> str | None:
+    ratio = s.barriers.target_atr / s.barriers.stop_atr
+    if ratio >= s.signals.min_reward_risk:
+        return None
+    return (
+        f"barriers.target_atr / barriers.stop_atr = {ratio:g} is below signals.min_reward_risk = "
+        f"{s.signals.min_reward_risk:g}: no signal could ever pass; raise the target or lower the floor"
+    )
+
+
+def _loss_limits_are_ordered(s: Settings) -> str | None:
+    r = s.risk
+    if not r.risk_per_trade_frac <= r.max_daily_loss_frac <= r.max_weekly_loss_frac:
+        return (
+            "risk.risk_per_trade_frac <= risk.max_daily_loss_frac <= risk.max_weekly_loss_frac must hold; "
+            f"they are {r.risk_per_trade_frac:g}, {r.max_daily_loss_frac:g}, {r.max_weekly_loss_frac:g}"
+        )
+    return None
+
+
+def _caps_are_ordered(s: Settings) -> str | None:
+    if s.risk.max_position_frac <= s.risk.max_exposure_frac:
+        return None
+    return (
+        f"risk.max_position_frac = {s.risk.max_position_frac:g} is above risk.max_exposure_frac = "
+        f"{s.risk.max_exposure_frac:g}: lower it, or allow more exposure"
+    )
+
+
+def _embargo_covers_horizon(s: Settings) -> str | None:
+    if s.models.embargo_bars >= s.barriers.horizon_bars:
+        return None
+    return (
+        f"models.embargo_bars = {s.models.embargo_bars} is below barriers.horizon_bars = "
+        f"{s.barriers.horizon_bars}: labels would overlap the boundary; raise it"
+    )
+
+
+def _slices_leave_rows(s: Settings) -> str | None:
+    held_out = s.models.test_frac + s.models.calibration_frac
+    if held_out <= 0.6:
+        return None
+    return f"models.test_frac + models.calibration_frac = {held_out:g} leaves too little to train on; keep it to 0.6"
+
+
+def _candles_dir_exists(s: Settings) -> str | None:
+    folder = s.sim.candles_dir
+    if folder is None or folder.is_dir():
+        return None
+    return f"sim.candles_dir = {folder} is not a folder; point it at Parquet or CSV candles"
+
+
+RELATIONS = (
+    _live_is_closed,
+    _public_api_needs_token,
+    _reward_reaches_floor,
+    _loss_limits_are_ordered,
+    _caps_are_ordered,
+    _embargo_covers_horizon,
+    _slices_leave_rows,
+    _candles_dir_exists,
+)

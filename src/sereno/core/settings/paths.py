@@ -1,0 +1,76 @@
+"""Where the desk's state lies, all below one root."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sereno.core.ids import digest_of
+from sereno.core.instrument import Market
+from sereno.core.settings.sections import SimSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Folders and files below `root`. Making them is the writer's work."""
+
+    root: Path
+
+    @property
+    def lake(self) -> Path:
+        """Candles and facts."""
+        return self.root / "lake"
+
+    @property
+    def ledger_file(self) -> Path:
+        """SQLite ledger, when no other database is set."""
+        return self.root / "ledger.sqlite3"
+
+    @property
+    def registry(self) -> Path:
+        """Model artefacts."""
+        return self.root / "registry"
+
+    @property
+    def signals(self) -> Path:
+        """`signal.json` (index), one `signal_<slug>_<timeframe>.json` each."""
+        return self.root / "signals"
+
+    @property
+    def exports(self) -> Path:
+        """`risk_state_*.json` and `performance_history_*.json`."""
+        return self.root / "exports"
+
+    @property
+    def reports(self) -> Path:
+        """Pages for people."""
+        return self.root / "reports"
+
+    @property
+    def metrics(self) -> Path:
+        """Textfile-collector files, one a job."""
+        return self.root / "metrics"
+
+    @property
+    def run(self) -> Path:
+        """Clock file, sockets and addresses of running processes."""
+        return self.root / "run"
+
+    @property
+    def logs(self) -> Path:
+        """Logs of child processes."""
+        return self.root / "logs"
+
+    @property
+    def clock_file(self) -> Path:
+        """Time of the simulated world."""
+        return self.run / "sim_clock.json"
+
+
+def world_of(sim: SimSettings, venue: str, market: Market) -> str:
+    """Name of a simulated world: equal settings and equal files give the same one, others never mix."""
+    if sim.candles_dir is None:
+        return f"generated-{digest_of([sim.seed, sim.edge, venue, market])[:10]}"
+    files = sorted(p for p in sim.candles_dir.iterdir() if p.suffix in {".parquet", ".csv"})
+    facts = [(p.name, p.stat().st_size) for p in files]
+    return f"files-{digest_of([facts, venue, market])[:10]}"
