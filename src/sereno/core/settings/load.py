@@ -14,7 +14,7 @@ from typing import Any
 
 from dotenv import dotenv_values
 from pydantic import BaseModel, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+from pydantic_settings import EnvSettingsSource, TomlConfigSettingsSource
 
 from sereno.core.errors import FixConfig
 from sereno.core.settings.aliases import ALIASES, VENUE_ALIASES
@@ -22,6 +22,8 @@ from sereno.core.settings.model import Settings
 
 PREFIX = "SERENO_"
 CONFIG_NAME = "sereno.toml"
+CONFIG_VARIABLE = f"{PREFIX}CONFIG"
+NOT_SETTINGS = ("SERENO_COMMIT", "SERENO_SHARED", "SERENO_REQUIRE_POSTGRES")
 MASK = "********"
 
 
@@ -69,7 +71,7 @@ def load(
 
 
 def _find_config(env: Mapping[str, str], cwd: Path, given: Path | None) -> Path | None:
-    wanted = given or (Path(env[f"{PREFIX}CONFIG"]) if f"{PREFIX}CONFIG" in env else None)
+    wanted = given or (Path(env[CONFIG_VARIABLE]) if CONFIG_VARIABLE in env else None)
     if wanted is not None:
         if not wanted.is_file():
             raise FixConfig("settings.no_file", remedy="check the path, or unset SERENO_CONFIG", path=wanted)
@@ -82,7 +84,7 @@ def _find_config(env: Mapping[str, str], cwd: Path, given: Path | None) -> Path 
 
 def _read_toml(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text("utf-8"))
+        return TomlConfigSettingsSource(Settings, toml_file=file)()
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as cause:
         raise FixConfig("settings.unreadable", remedy=f"mend {file}: {cause}", path=file) from cause
 
@@ -96,30 +98,34 @@ def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, o
             yield dotted, value
 
 
-class _Probe(BaseSettings):
-    """Only a name space for pydantic-settings' own reading of nested variables."""
+class _GivenVariables(EnvSettingsSource):
+    """pydantic-settings' reading of nested variables, from a mapping instead of the process."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__")
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._given = {name.lower(): value for name, value in variables.items()}
+        super().__init__(Settings, case_sensitive=False)
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return self._given
 
 
 def _env_layer(variables: Mapping[str, str], layer: str) -> dict[str, object]:
     """`SERENO_VENUE__NAME` → `venue.name`; a name that fits no setting is refused."""
-    source = EnvSettingsSource(_Probe, case_sensitive=False)
-    known = {f"{source.env_prefix}{key.replace('.', '__')}".upper(): key for key, _ in keys_of(Settings)}
-    found: dict[str, object] = {}
-    for name, value in variables.items():
+    known = {f"{PREFIX}{key.replace('.', '__')}".upper(): key for key, _ in keys_of(Settings)}
+    for name in variables:
         upper = name.upper()
-        if not upper.startswith(PREFIX) or upper == f"{PREFIX}CONFIG":
-            continue
-        if upper not in known:
+        if (
+            upper.startswith(PREFIX)
+            and upper != CONFIG_VARIABLE
+            and upper not in known | dict.fromkeys(NOT_SETTINGS)
+        ):
             raise FixConfig(
                 "settings.unknown_key",
                 remedy=f"{name} ({layer}) is no setting; `sereno config show` lists them all"
                 + _nearest(upper, known),
                 key=name,
             )
-        found[known[upper]] = value
-    return found
+    return dict(_flatten(_GivenVariables(variables)()))
 
 
 def _alias_layer(variables: Mapping[str, str]) -> dict[str, object]:
@@ -181,7 +187,10 @@ def _say(error: ValidationError, sources: Mapping[str, str]) -> Iterator[str]:
             yield message
         elif fault["type"] == "extra_forbidden":
             known = {name: name for name, _ in keys_of(Settings)}
-            yield f"{key} is no setting ({sources.get(key, 'settings')}): remove it{_nearest(key, known)}"
+            layer = next(
+                (where for name, where in sources.items() if f"{name}.".startswith(f"{key}.")), "settings"
+            )
+            yield f"{key} is no setting ({layer}): remove it{_nearest(key, known)}"
         else:
             shown = MASK if is_secret(key) else repr(fault["input"])
             yield f"{key} = {shown} ({sources.get(key, 'default')}): {message}"

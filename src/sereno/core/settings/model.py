@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from sereno.core.ids import digest_of
 from sereno.core.mode import Mode
@@ -24,15 +25,35 @@ from sereno.core.settings.sections import (
     ModelSettings,
     NotifySettings,
     RiskSettings,
-    Section,
     SignalSettings,
     SimSettings,
     VenueSettings,
 )
 
 
-class Settings(Section):
+class Settings(BaseSettings):
     """Everything that can be set. Read once, at start; each room is handed its own section."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        validate_default=True,
+        env_prefix="SERENO_",
+        env_nested_delimiter="__",
+        enable_decoding=False,
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic's
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `load` merged, which knows the layer of each value."""
+        return (init_settings,)
 
     state_dir: Path = Field(Path("state"), description="folder that holds all state")
     mode: Mode = Field(Mode.SIM, description="sim, paper or live")
