@@ -63,7 +63,7 @@ docs: venv
 	$(VENV)/bin/sereno docs write
 
 bench: venv-dev
-	$(VENV)/bin/python benchmarks/run_all.py
+	$(VENV)/bin/python benchmarks/run_all.py --write
 
 clean:
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
