@@ -1,0 +1,5 @@
+"""`python -m sereno`."""
+
+from sereno.surfaces.cli.main import main
+
+main()

@@ -1,0 +1,7 @@
+"""Candles from files that other tools and exchanges write."""
+
+from sereno.market.imports.check import import_candles
+from sereno.market.imports.names import name_of_series, series_of_name
+from sereno.market.imports.words import FileFormat, Imported, RowError
+
+__all__ = ["FileFormat", "Imported", "RowError", "import_candles", "name_of_series", "series_of_name"]

@@ -1,0 +1,263 @@
+"""Bringing one series up to date: back-fill, increment, correction, repair.
+
+Pages are stored oldest first, so whatever was stored before an interruption has no hole behind it
+and the next cycle goes on from its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from sereno.core.candle import Candle, Candles
+from sereno.core.clock import Clock
+from sereno.core.errors import SkipThis
+from sereno.core.instrument import Series
+from sereno.core.mode import Mode
+from sereno.core.settings.sections import CandleSettings
+from sereno.core.timeframe import UtcMs
+from sereno.market import gaps
+from sereno.market.closing import closed_only
+from sereno.market.quality import Defect, QualityFinding, merged, sift, staleness, suspicious
+from sereno.market.venue import Venue
+from sereno.store.lake import Lake
+from sereno.store.lake_words import Gap
+
+REREAD_BARS = 3
+STORE_ROWS = 10_000
+JUDGED_ROWS = 50_000
+MOST_GAPS_A_CYCLE = 50
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What has happened to one series so far in this cycle."""
+
+    rows_told: int = 0
+    rows_added: int = 0
+    corrections: int = 0
+    gaps_repaired: int = 0
+    gaps_unrepairable: int = 0
+    first_added_ms: UtcMs | None = None
+    findings: list[QualityFinding] = field(default_factory=list)
+
+    def report(self) -> tuple[QualityFinding, ...]:
+        """The findings, one a kind."""
+        return merged(self.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class CycleContext:
+    """What one series needs around it. `offset_ms` is the venue's clock minus ours."""
+
+    venue: Venue
+    lake: Lake
+    clock: Clock
+    settings: CandleSettings
+    mode: Mode
+    source: str
+    offset_ms: int
+    progress: Progress | None = None
+
+
+class SeriesCollector:
+    """One series in one cycle."""
+
+    def __init__(self, around: CycleContext, series: Series) -> None:
+        self.series = series
+        self.tally = Tally()
+        self._around = around
+        self._tf = series.timeframe
+        self._page_rows = min(around.settings.page_rows, around.venue.page_rows)
+        self._buffer: list[Candles] = []
+        self._done_rows = 0
+        self._total_rows = 0
+
+    async def run(self) -> None:
+        """Collect; what was read is stored even when a later page fails.
+
+        Raises SkipThis when not a single candle is stored after it.
+        """
+        lake, series = self._around.lake, self.series
+        lake.verify(series)
+        now = self._venue_now()
+        newest_closed = self._tf.last_closed_open(now)
+        start = self._tf.floor(now - self._around.settings.depth_ms(self._tf))
+        asked_before = lake.missing(series, 0, now)
+        ranges = self._ranges(start, newest_closed)
+        self._total_rows = sum(gaps.opens(r, self._tf) for r in ranges)
+        for wanted in ranges:
+            await self._fetch(wanted)
+        await self._note_listing(start)
+        await self._repair(asked_before)
+        self._judge()
+        if lake.extent(series) is None:
+            raise self._nothing()
+
+    def _nothing(self) -> SkipThis:
+        """Why there is no candle at all."""
+        if not self.tally.rows_told:
+            return SkipThis("venue.empty_history", remedy="the venue tells no candles: is it traded there?")
+        if any(finding.dropped for finding in self.tally.findings):
+            return SkipThis("venue.unusable_history", remedy="every candle that the venue tells is unusable")
+        return SkipThis("venue.too_young", remedy="no candle has closed yet; it is asked again")
+
+    def _ranges(self, start: UtcMs, newest_closed: UtcMs) -> list[Gap]:
+        """What to ask for, oldest first: history before the first candle, then from the last ones on."""
+        stored = self._around.lake.extent(self.series)
+        if stored is None:
+            return [Gap(start, newest_closed, "history")] if start <= newest_closed else []
+        step = self._tf.ms
+        again = max(stored.first_open_ms, stored.last_open_ms - (REREAD_BARS - 1) * step)
+        older = [Gap(start, stored.first_open_ms - step, "history")] if start < stored.first_open_ms else []
+        known = self._around.lake.known_gaps(self.series)
+        newer = [Gap(again, newest_closed, "increment")] if again <= newest_closed else []
+        return [*gaps.without(older, known, self._tf), *newer]
+
+    async def _fetch(self, wanted: Gap) -> bool:
+        """Read and store a range, also if a later page of it fails; whether rows had to be dropped."""
+        try:
+            return await self._read(wanted)
+        finally:
+            self._store()
+
+    async def _read(self, wanted: Gap) -> bool:
+        """Page by page, oldest first. An empty page says that its whole span is empty."""
+        since, dropped = wanted.first_open_ms, False
+        while since <= wanted.last_open_ms:
+            rows_left = (wanted.last_open_ms - since) // self._tf.ms + 1
+            page, bad = await self._page(since, min(self._page_rows, rows_left + 2))
+            dropped |= bad
+            inside = page.between(since, wanted.last_open_ms + 1)
+            self._keep(inside)
+            if len(inside):
+                reached = int(inside.open_ms[-1])
+            elif len(page):
+                reached = wanted.last_open_ms
+            else:
+                reached = since + (self._page_rows - 1) * self._tf.ms
+            self._tell(since, min(reached, wanted.last_open_ms))
+            since = reached + self._tf.ms
+        return dropped
+
+    async def _page(self, since: UtcMs, limit: int) -> tuple[Candles, bool]:
+        """Closed and sound candles of one page, and whether any were dropped."""
+        asked, venue_asked = self._around.clock.now_ms(), self._venue_now()
+        rows = await self._around.venue.candles(self.series.instrument, self._tf, since, limit)
+        self.tally.rows_told += len(rows)
+        received = max(self._around.clock.now_ms(), self._venue_now())
+        expected = [row for row in rows if row.open_ms <= received]
+        self._note_future(rows, expected)
+        sifted = sift(expected, self._tf)
+        self.tally.findings += sifted.findings
+        closed = closed_only(
+            sifted.candles,
+            asked_ms=asked,
+            venue_asked_ms=venue_asked,
+            settle_ms=int(self._around.settings.settle_s * 1000),
+        )
+        return closed, len(expected) < len(rows) or any(f.dropped for f in sifted.findings)
+
+    def _note_future(self, rows: list[Candle], expected: list[Candle]) -> None:
+        if len(expected) < len(rows):
+            first = min({row.open_ms for row in rows} - {row.open_ms for row in expected})
+            missing = len(rows) - len(expected)
+            self.tally.findings.append(QualityFinding(Defect.IN_THE_FUTURE, first, missing, dropped=True))
+
+    def _keep(self, candles: Candles) -> None:
+        if len(candles):
+            self._buffer.append(candles)
+        if sum(map(len, self._buffer)) >= STORE_ROWS:
+            self._store()
+
+    def _store(self) -> None:
+        """Hand what was read to the lake in one piece."""
+        if not self._buffer:
+            return
+        block, self._buffer = _joined(self._buffer), []
+        around = self._around
+        stored = around.lake.extent(self.series)
+        done = around.lake.append(
+            self.series, block, source=around.source, mode=around.mode, now=around.clock.now_ms()
+        )
+        self.tally.rows_added += done.added
+        self.tally.corrections += len(done.corrections)
+        if done.added:
+            later = block if stored is None else block.between(stored.last_open_ms + 1, None)
+            first = int((later if len(later) else block).open_ms[0])
+            self.tally.first_added_ms = min(first, self.tally.first_added_ms or first)
+
+    async def _note_listing(self, start: UtcMs) -> None:
+        """Remember that the venue has nothing before its first candle, after asking once more."""
+        stored = self._around.lake.extent(self.series)
+        if stored is None or stored.first_open_ms <= start:
+            return
+        before = stored.first_open_ms - self._tf.ms
+        older = Gap(start, before, gaps.BEFORE_LISTING)
+        known = self._around.lake.known_gaps(self.series)
+        if not gaps.without((older,), known, self._tf):
+            return
+        since = max(start, stored.first_open_ms - self._page_rows * self._tf.ms)
+        page = await self._around.venue.candles(self.series.instrument, self._tf, since, self._page_rows)
+        if not any(row.open_ms <= before for row in page):
+            self._around.lake.record_gap(self.series, older)
+
+    async def _repair(self, asked_before: tuple[Gap, ...]) -> None:
+        """Ask for the holes; note those that the venue cannot fill.
+
+        Unusable candles get a second chance in the next cycle before their hole is given up.
+        """
+        lake, series, until = self._around.lake, self.series, self._venue_now()
+        for hole in lake.missing(series, 0, until)[:MOST_GAPS_A_CYCLE]:
+            dropped = await self._fetch(hole)
+            left = lake.missing(series, hole.first_open_ms, hole.last_open_ms + 1)
+            self.tally.gaps_repaired += not left
+            fresh = gaps.without((hole,), asked_before, self._tf)
+            if left and dropped and fresh:
+                continue
+            reason = gaps.UNUSABLE if dropped else gaps.NOTHING_THERE
+            for piece in left:
+                lake.record_gap(series, replace(piece, reason=reason))
+                self.tally.gaps_unrepairable += 1
+
+    def _judge(self) -> None:
+        """Look at what is stored now: what is new in it, and how old it is."""
+        stored = self._around.lake.extent(self.series)
+        if stored is None:
+            return
+        settings = self._around.settings
+        self.tally.findings += staleness(
+            stored.last_open_ms, self._tf, now=self._venue_now(), settings=settings
+        )
+        if self.tally.first_added_ms is None:
+            return
+        context_ms = (settings.zero_volume_run_bars + 1) * self._tf.ms
+        window_ms = JUDGED_ROWS * self._tf.ms
+        for since in range(self.tally.first_added_ms, stored.last_open_ms + 1, window_ms):
+            self.tally.findings += suspicious(
+                self._around.lake.candles(self.series, since - context_ms, since + window_ms),
+                jump_frac=settings.jump_frac,
+                zero_volume_run_bars=settings.zero_volume_run_bars,
+                since=since,
+            )
+
+    def _venue_now(self) -> UtcMs:
+        return self._around.clock.now_ms() + self._around.offset_ms
+
+    def _tell(self, since: UtcMs, reached: UtcMs) -> None:
+        self._done_rows += (reached - since) // self._tf.ms + 1
+        if self._around.progress is not None:
+            self._total_rows = max(self._total_rows, self._done_rows)
+            self._around.progress(self.series.key, self._done_rows, self._total_rows)
+
+
+def _joined(blocks: list[Candles]) -> Candles:
+    """Blocks of one range after the other as one; overlaps at the seams are cut."""
+    names = ("open_ms", "open", "high", "low", "close", "volume")
+    columns = [np.concatenate([getattr(block, name) for block in blocks]) for name in names]
+    rising = np.concatenate(([True], columns[0][1:] > np.maximum.accumulate(columns[0])[:-1]))
+    return Candles(blocks[0].timeframe, *(column[rising] for column in columns))

@@ -1,0 +1,24 @@
+"""Doors to exchanges. ccxt is imported when the first one is opened, not before."""
+
+from __future__ import annotations
+
+from sereno.core.clock import Clock
+from sereno.core.settings.sections import VenueSettings
+from sereno.market.venue import Venue
+
+
+def make_venue(settings: VenueSettings, *, base_url: str = "", clock: Clock) -> Venue:
+    """The venue that the settings name.
+
+    base_url  address that every REST request goes to instead; empty: the settings', or the venue's own
+
+    Raises FixConfig when nobody knows an exchange of that name.
+    """
+    from sereno.market.venues.ccxt_venue import CcxtVenue, quirks_of
+
+    return CcxtVenue(
+        settings,
+        quirks_of(settings.name, settings.market),
+        base_url=base_url or settings.base_url,
+        clock=clock,
+    )

@@ -1,0 +1,108 @@
+"""Foreign errors become ours at this door."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from sereno.core.errors import FixConfig, SerenoError, SkipThis, TryLater
+
+MALFORMED = (TypeError, KeyError, ValueError, IndexError, AttributeError)
+_SHOWN_CHARS = 200
+
+
+def retry_after_s(text: str | None) -> float | None:
+    """Seconds of a `Retry-After` header, which holds seconds or a date; None if it holds neither."""
+    if not text:
+        return None
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, TypeError):
+        return None
+
+
+def refuse_bad_status(status: int, headers: dict[str, str], body: str, *, venue: str) -> None:
+    """Raise what an HTTP status by itself already says; other errors are told in the body."""
+    told: dict[str, Any] = {"venue": venue, "status": status, "body": body[:_SHOWN_CHARS]}
+    if status in (418, 429):
+        after = {name.lower(): value for name, value in headers.items()}.get("retry-after")
+        raise TryLater(
+            "venue.rate_limited",
+            remedy="the venue asks for a pause; fewer instruments or timeframes ask it less often",
+            after_s=retry_after_s(after),
+            **told,
+        )
+    if status >= 500:
+        raise TryLater("venue.unavailable", remedy="the venue's own fault; it is asked again", **told)
+    if status == 451:
+        raise FixConfig("venue.forbidden", remedy="the venue does not serve this place", **told)
+
+
+def refuse_other_than_json(status: int, body: str, *, venue: str) -> None:
+    """Raise for a body that is HTML, empty or cut off, unless the status has its own story."""
+    if status < 400:
+        raise TryLater(
+            "venue.not_json",
+            remedy="half a reply, or a page of something between here and the venue",
+            venue=venue,
+            status=status,
+            body=body[:_SHOWN_CHARS],
+        )
+
+
+@contextmanager
+def translated(venue: str, call: str) -> Iterator[None]:
+    """Turn everything that ccxt raises into one of the desk's four errors."""
+    import aiohttp
+    from ccxt.base import errors as theirs
+
+    try:
+        yield
+    except SerenoError:
+        raise
+    except theirs.BaseError as cause:
+        raise _named(cause, theirs, aiohttp.ClientError, venue=venue, call=call) from cause
+    except (aiohttp.ClientError, TimeoutError, OSError) as cause:
+        raise TryLater("venue.unreachable", venue=venue, call=call, cause=_short(cause)) from cause
+    except MALFORMED as cause:
+        raise TryLater(
+            "venue.unreadable",
+            remedy="the reply is JSON of another shape than the venue documents",
+            venue=venue,
+            call=call,
+            cause=_short(cause),
+        ) from cause
+
+
+def _named(cause: Exception, theirs: Any, transport: type[Exception], **told: Any) -> SerenoError:
+    told["cause"] = _short(cause)
+    match cause:
+        case theirs.BadSymbol():
+            return SkipThis("venue.unknown_instrument", remedy="check the spelling of the pair", **told)
+        case theirs.RestrictedLocation():
+            return FixConfig("venue.forbidden", remedy="the venue does not serve this place", **told)
+        case theirs.AuthenticationError():
+            return FixConfig("venue.refused_key", remedy="check the venue's key and secret", **told)
+        case theirs.DDoSProtection() | theirs.RateLimitExceeded():
+            return TryLater("venue.rate_limited", remedy="the venue asks for a pause", **told)
+        case theirs.RequestTimeout():
+            return TryLater("venue.timeout", remedy="the venue did not answer in time", **told)
+        case theirs.NetworkError():
+            return TryLater("venue.unreachable", remedy="check the network; it is asked again", **told)
+        case theirs.OperationFailed():
+            return TryLater("venue.unreadable", remedy="half a reply; it is asked again", **told)
+        case _ if isinstance(cause.__cause__, transport):
+            return TryLater("venue.unreadable", remedy="half a reply; it is asked again", **told)
+        case _:
+            return SkipThis("venue.refused", remedy="the venue does not answer this request", **told)
+
+
+def _short(cause: Exception) -> str:
+    return f"{type(cause).__name__}: {cause}"[:_SHOWN_CHARS]

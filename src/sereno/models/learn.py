@@ -1,0 +1,149 @@
+"""Learning one role from labelled rows: baseline, trees, calibration, judgement. No input or output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sereno.core.candle import I64
+from sereno.core.errors import SkipThis
+from sereno.core.settings import ModelSettings
+from sereno.core.timeframe import UtcMs
+from sereno.models.baseline import fit_baseline
+from sereno.models.boost import TreeParams, fit_boosted
+from sereno.models.contract import Progress, Role, silent
+from sereno.models.dataset import Dataset
+from sereno.models.evaluate import Scores, curves, importance, mean_brier, row_losses, scores
+from sereno.models.gate import Verdict, blunted, compare
+from sereno.models.outlook import Baseline, Outlook
+from sereno.models.splits import Split, time_split
+from sereno.models.tune import tune
+
+LEAST_SLICE_ROWS = 30
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learned:
+    """What came out for one role. `served` is the trees when they passed the gate, else the baseline."""
+
+    role: Role
+    baseline: Baseline
+    trees: Outlook
+    verdict: Verdict
+    metrics: Scores
+    baseline_metrics: Scores
+    required: tuple[str, ...]
+    test_from_ms: UtcMs
+    evaluation: Mapping[str, Any]
+
+    @property
+    def served(self) -> Outlook:
+        """The better one, by the gate's judgement."""
+        return self.trees if self.verdict.passed else self.baseline
+
+
+def split_rows(data: Dataset, settings: ModelSettings) -> Split:
+    """Train, calibration and test rows. Raises SkipThis when there are too few to learn and to judge."""
+    if len(data) < settings.min_rows:
+        raise SkipThis(
+            "models.too_few_rows",
+            remedy="collect more history, or lower models.min_rows",
+            rows=len(data),
+            needed=settings.min_rows,
+        )
+    split = time_split(
+        data.ts,
+        data.end_ms,
+        calibration_frac=settings.calibration_frac,
+        test_frac=settings.test_frac,
+        embargo_bars=settings.embargo_bars,
+    )
+    smallest = min(len(split.train), len(split.calibration), len(split.test))
+    if smallest < LEAST_SLICE_ROWS:
+        raise SkipThis(
+            "models.too_few_rows",
+            remedy="collect more history, or lower models.embargo_bars",
+            smallest_slice_rows=smallest,
+            needed=LEAST_SLICE_ROWS,
+        )
+    return split
+
+
+def learn(
+    role: Role,
+    data: Dataset,
+    settings: ModelSettings,
+    *,
+    params: TreeParams | None = None,
+    stage: str = "",
+    progress: Progress = silent,
+) -> Learned:
+    """Fit a role on the older rows and judge it on the newest.
+
+    params   skips the search for tree parameters
+    Raises SkipThis `models.too_few_rows`.
+    """
+    split = split_rows(data, settings)
+    train, calibration, test = (data.rows(rows) for rows in (split.train, split.calibration, split.test))
+    steps = settings.trials + 2
+    chosen = params or tune(
+        role,
+        train,
+        settings=settings,
+        stage=stage or role,
+        progress=lambda name, done, _: progress(name, done, steps),
+    )
+    trees, rounds = fit_boosted(role, train, calibration, params=chosen, settings=settings)
+    progress(stage or role, steps - 1, steps)
+    baseline = fit_baseline(role, data.rows(np.concatenate([split.train, split.calibration])))
+    outputs, plain = trees.outputs(test.x), baseline.outputs(test.x)
+    verdict = compare(
+        row_losses(role, outputs, test),
+        row_losses(role, plain, test),
+        horizon_bars=data.horizon_bars,
+        seed=settings.seed,
+    )
+    sharp, plain_sharp = mean_brier(role, outputs, test), mean_brier(role, plain, test)
+    if sharp is not None and plain_sharp is not None:
+        verdict = blunted(verdict, brier=sharp, baseline_brier=plain_sharp)
+    found, found_plain = scores(role, outputs, test), scores(role, plain, test)
+    progress(stage or role, steps, steps)
+    return Learned(
+        role=role,
+        baseline=baseline,
+        trees=trees,
+        verdict=verdict,
+        metrics=found,
+        baseline_metrics=found_plain,
+        required=train.always_present(),
+        test_from_ms=int(test.ts[0]),
+        evaluation={
+            "metrics": found,
+            "baseline_metrics": found_plain,
+            "verdict": {
+                "passed": verdict.passed,
+                "improvement": verdict.improvement,
+                "p_value": verdict.p_value,
+                "reason": verdict.reason,
+            },
+            "curves": curves(role, outputs, test),
+            "importance": importance(trees, data.names),
+            "slices": {
+                name: _extent(data.ts[rows])
+                for name, rows in (
+                    ("train", split.train),
+                    ("calibration", split.calibration),
+                    ("test", split.test),
+                )
+            },
+            "params": chosen.as_json(),
+            "rounds": rounds,
+        },
+    )
+
+
+def _extent(ts: I64) -> Mapping[str, int]:
+    return {"rows": len(ts), "first_ms": int(ts[0]), "last_ms": int(ts[-1])}

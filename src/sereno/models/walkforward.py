@@ -1,0 +1,163 @@
+"""Walk-forward: the whole procedure of training, gate included, repeated as time goes on.
+
+Each fold knows only what was known when it begins: it splits its past into train, calibration and test,
+lets the gate choose between trees and baseline there, and then forecasts the next block. So the joined
+forecasts are what the desk would have said, not what the best model of hindsight would have said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from sereno.core.candle import Candles
+from sereno.core.errors import SkipThis
+from sereno.core.instrument import Series
+from sereno.core.settings import BarrierSettings, CostSettings, ModelSettings
+from sereno.core.timeframe import UtcMs
+from sereno.models.boost import TreeParams
+from sereno.models.compose import Inputs, compose
+from sereno.models.contract import Forecasts, Frame, Progress, Role, silent
+from sereno.models.dataset import Dataset, Outcomes, join
+from sereno.models.evaluate import Scores, scores
+from sereno.models.learn import Learned, learn
+from sereno.models.splits import expanding
+
+FIRST_FRAC = 0.4
+FOLD_ROUNDS = 150
+
+
+@dataclass(frozen=True, slots=True)
+class FoldScores:
+    """One role in one fold: what was served, and the scores of trees and baseline on the next block."""
+
+    served: str
+    trees: Scores
+    baseline: Scores
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fold:
+    """One step: trained on the rows before `test_from_ms`, forecasts until `test_to_ms` (close of the last)."""
+
+    number: int
+    train_rows: int
+    test_rows: int
+    train_to_ms: UtcMs
+    test_from_ms: UtcMs
+    test_to_ms: UtcMs
+    metrics: Mapping[Role, FoldScores]
+    forecasts: Forecasts
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WalkForward:
+    """All folds, and their forecasts joined: all out of sample, the embargoed rows between folds left out."""
+
+    series: Series
+    folds: tuple[Fold, ...]
+    forecasts: Forecasts
+
+
+def walk_forward(
+    candles: Candles,
+    series: Series,
+    *,
+    folds: int = 4,
+    models: ModelSettings,
+    barriers: BarrierSettings,
+    costs: CostSettings,
+    progress: Progress = silent,
+) -> WalkForward:
+    """Retrain `folds` times over an expanding past. Tree parameters are the defaults, not tuned.
+
+    Raises SkipThis: `models.empty_history`, `models.short_history`, `models.too_few_rows`.
+    """
+    from sereno.features.frame import compute
+    from sereno.labels.barrier import triple_barrier
+
+    if not len(candles):
+        raise SkipThis("models.empty_history", remedy="collect candles first", series=series.key)
+    frame = compute(candles, atr_bars=barriers.atr_bars)
+    labels = triple_barrier(candles, frame.atr, barriers=barriers, costs=costs)
+    return walk_rows(
+        series,
+        frame,
+        labels,
+        folds=folds,
+        models=models,
+        horizon_bars=barriers.horizon_bars,
+        progress=progress,
+    )
+
+
+def walk_rows(
+    series: Series,
+    frame: Frame,
+    labels: Outcomes,
+    *,
+    folds: int,
+    models: ModelSettings,
+    horizon_bars: int,
+    progress: Progress = silent,
+) -> WalkForward:
+    """`walk_forward` from features and labels that are already there."""
+    data = join(frame, labels, timeframe=series.timeframe, horizon_bars=horizon_bars)
+    if len(data) * FIRST_FRAC < models.min_rows:
+        raise SkipThis(
+            "models.too_few_rows",
+            remedy="collect more history, or lower models.min_rows",
+            rows=len(data),
+            needed=int(models.min_rows / FIRST_FRAC),
+        )
+    thrifty = models.model_copy(update={"trials": 0, "rounds": min(models.rounds, FOLD_ROUNDS)})
+    steps = expanding(
+        data.ts, data.end_ms, folds=folds, first_frac=FIRST_FRAC, embargo_bars=models.embargo_bars
+    )
+    done = []
+    for number, (past, ahead) in enumerate(steps, start=1):
+        progress(f"{series.instrument.slug} {series.timeframe} walk-forward", number - 1, folds)
+        last = number == folds
+        until = None if last else int(data.ts[steps[number][1][0]])
+        done.append(_fold(number, data.rows(past), data.rows(ahead), frame, until, thrifty))
+    progress(f"{series.instrument.slug} {series.timeframe} walk-forward", folds, folds)
+    joined = Forecasts.joined((fold.forecasts for fold in done), model_version="walk-forward")
+    return WalkForward(series=series, folds=tuple(done), forecasts=joined)
+
+
+def _fold(
+    number: int, past: Dataset, ahead: Dataset, frame: Frame, until: UtcMs | None, models: ModelSettings
+) -> Fold:
+    learned = {role: learn(role, past, models, params=TreeParams()) for role in Role}
+    first_ms = int(ahead.ts[0])
+    start = int(np.searchsorted(frame.ts, first_ms))
+    stop = len(frame.ts) if until is None else int(np.searchsorted(frame.ts, until))
+    cut = slice(start, stop)
+    forecasts = compose(
+        {role: one.served for role, one in learned.items()},
+        Inputs(frame.ts[cut], frame.values[cut], frame.atr[cut], frame.close[cut]),
+        names=tuple(frame.names),
+        required=frozenset().union(*(one.required for one in learned.values())),
+        horizon_bars=past.horizon_bars,
+        model_version=f"walk-forward:{number}",
+    )
+    return Fold(
+        number=number,
+        train_rows=len(past),
+        test_rows=len(ahead),
+        train_to_ms=int(past.ts[-1]),
+        test_from_ms=first_ms,
+        test_to_ms=int(frame.ts[stop - 1]),
+        metrics={role: _scored(one, ahead) for role, one in learned.items()},
+        forecasts=forecasts,
+    )
+
+
+def _scored(learned: Learned, ahead: Dataset) -> FoldScores:
+    return FoldScores(
+        served=learned.served.kind,
+        trees=scores(learned.role, learned.trees.outputs(ahead.x), ahead),
+        baseline=scores(learned.role, learned.baseline.outputs(ahead.x), ahead),
+    )

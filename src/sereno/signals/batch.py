@@ -1,0 +1,99 @@
+"""The same decision over a whole history, for the backtest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sereno.core.candle import F64, I64
+from sereno.core.errors import SkipThis
+from sereno.core.instrument import Market
+from sereno.core.settings.sections import BarrierSettings, CostSettings, SignalSettings
+from sereno.core.timeframe import Timeframe
+from sereno.models.contract import Forecasts
+from sereno.signals.decide import decide
+from sereno.signals.regime import ADX, ATR_RATIO, regime_of
+from sereno.signals.words import Reason, Situation
+
+I8: TypeAlias = NDArray[np.int8]
+
+
+class Frame(Protocol):
+    """What is read of a feature frame."""
+
+    @property
+    def timeframe(self) -> Timeframe: ...
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    @property
+    def ts(self) -> I64: ...
+    @property
+    def values(self) -> F64: ...
+    @property
+    def atr(self) -> F64: ...
+    @property
+    def close(self) -> F64: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decisions:
+    """(n,) decisions before cool-down and risk, which depend on what was traded; oldest first.
+
+    side      +1 LONG, -1 SHORT, 0 NO_TRADE
+    atr       raw average true range at the decision; NaN in warm-up
+    refusals  how often each reason was the first to refuse
+    """
+
+    ts: I64
+    side: I8
+    atr: F64
+    refusals: dict[Reason, int]
+
+    def __len__(self) -> int:
+        return len(self.ts)
+
+
+def decide_all(
+    forecasts: Forecasts,
+    frame: Frame,
+    *,
+    market: Market,
+    signals: SignalSettings,
+    barriers: BarrierSettings,
+    costs: CostSettings,
+) -> Decisions:
+    """`decide` on every row that has a forecast; rows are matched on `ts`.
+
+    Each row is decided at the moment of its close, so nothing is stale.
+    """
+    side = np.zeros(len(frame.ts), dtype=np.int8)
+    refusals: dict[Reason, int] = {}
+    adx = frame.values[:, frame.names.index(ADX)].tolist()
+    ratio = frame.values[:, frame.names.index(ATR_RATIO)].tolist()
+    atr, close = frame.atr.tolist(), frame.close.tolist()
+    rows = np.searchsorted(frame.ts, forecasts.ts)
+    for i in np.flatnonzero(forecasts.present).tolist():
+        row, ts = int(rows[i]), int(forecasts.ts[i])
+        if row >= len(frame.ts) or int(frame.ts[row]) != ts:
+            continue
+        try:
+            regime, _ = regime_of(adx[row], ratio[row], signals)
+        except SkipThis:
+            continue  # as live: no regime, no signal
+        verdict = decide(
+            forecasts.row(i),
+            regime,
+            atr[row],
+            close[row],
+            signals=signals,
+            barriers=barriers,
+            costs=costs,
+            situation=Situation(market, frame.timeframe, candle_ms=ts, now=ts),
+        )
+        side[row] = verdict.decision.sign
+        if verdict.reason is not Reason.TAKEN:
+            refusals[verdict.reason] = refusals.get(verdict.reason, 0) + 1
+    return Decisions(ts=frame.ts, side=side, atr=frame.atr, refusals=refusals)

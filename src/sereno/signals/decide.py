@@ -1,0 +1,220 @@
+"""The decision: expected utility net of costs against floors that the regime scales.
+
+For a side with calibrated probability p of reaching its target before its stop,
+
+    utility = p * reward - (1 - p) * risk - costs
+
+with reward and risk the distances to target and stop as fractions of the entry and costs those of the
+round trip. A time-out counts like a stop: the conservative choice. LONG uses `prob_up`, SHORT uses
+`prob_down`, never one minus the other.
+
+Every rule is asked, on the final numbers, and all that refuse are recorded; nothing changes a number
+after a floor has seen it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from sereno.core.errors import StopTrading
+from sereno.core.forecast import Forecast
+from sereno.core.instrument import Market
+from sereno.core.money import round_money
+from sereno.core.settings.sections import BarrierSettings, CostSettings, SignalSettings
+from sereno.core.signal import Decision, Regime
+from sereno.core.timeframe import iso
+from sereno.signals.regime import MULTIPLIERS
+from sereno.signals.words import Reason, Refusal, Situation, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Floors:
+    """Floors in force in a regime."""
+
+    prob_min: float
+    min_expected_return: float
+    risk_max: float
+    min_reward_risk: float
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One side's prospects; fractions are of the entry."""
+
+    side: Decision
+    probability: float
+    reward_frac: float
+    risk_frac: float
+    utility: float
+
+
+def floors_of(settings: SignalSettings, regime: Regime) -> Floors:
+    """The settings scaled by the regime's multipliers; shares stay within [0, 1]."""
+    scale = MULTIPLIERS[regime]
+    return Floors(
+        prob_min=min(1.0, settings.prob_min * scale.prob_min),
+        min_expected_return=settings.min_expected_return * scale.min_expected_return,
+        risk_max=min(1.0, settings.risk_max * scale.risk_max),
+        min_reward_risk=settings.min_reward_risk,
+    )
+
+
+def utility(probability: float, reward_frac: float, risk_frac: float, cost_frac: float) -> float:
+    """Expected utility of one round trip as a fraction of the entry, net of costs."""
+    return probability * reward_frac - (1.0 - probability) * risk_frac - cost_frac
+
+
+def best_edge(
+    forecast: Forecast, atr: float, close: float, *, barriers: BarrierSettings, costs: CostSettings
+) -> Edge | None:
+    """The side with the larger utility, LONG on a tie; None if neither is above 0 after costs."""
+    reward, risk = barriers.target_atr * atr / close, barriers.stop_atr * atr / close
+    long = utility(forecast.prob_up, reward, risk, costs.round_trip_frac)
+    short = utility(forecast.prob_down, reward, risk, costs.round_trip_frac)
+    if max(long, short) <= 0.0:
+        return None
+    if long >= short:
+        return Edge(Decision.LONG, forecast.prob_up, reward, risk, long)
+    return Edge(Decision.SHORT, forecast.prob_down, reward, risk, short)
+
+
+def decide(
+    forecast: Forecast,
+    regime: Regime,
+    atr: float,
+    close: float,
+    *,
+    signals: SignalSettings,
+    barriers: BarrierSettings,
+    costs: CostSettings,
+    situation: Situation,
+) -> Verdict:
+    """LONG, SHORT or NO_TRADE for one closed candle.
+
+    atr, close  quote per base at the candle's close
+
+    On a spot market a short is always refused: coins that are not owned cannot be sold.
+    """
+    entry = round_money(close)
+    if not (math.isfinite(atr) and atr > 0.0):
+        return _without_side(Reason.ATR_MISSING, "no average true range yet", entry)
+    edge = best_edge(forecast, atr, close, barriers=barriers, costs=costs)
+    if edge is None:
+        return _without_side(
+            Reason.NO_EDGE, "neither side has a positive expected utility after costs", entry
+        )
+    floors = floors_of(signals, regime)
+    refusals = (
+        *_circumstances(edge, signals, situation),
+        *floor_refusals(edge, forecast.risk_score, floors),
+    )
+    if refusals:
+        return _refused(edge, refusals, entry)
+    _check_again(edge, forecast.risk_score, floors)
+    return _taken(edge, atr, entry, barriers)
+
+
+def floor_refusals(edge: Edge, risk_score: float, floors: Floors) -> tuple[Refusal, ...]:
+    """The floors that an edge does not reach, in the order in which they are reported."""
+    found: list[Refusal] = []
+    if edge.probability < floors.prob_min:
+        found.append(
+            Refusal(
+                Reason.PROB_BELOW_MIN, f"probability {edge.probability:.4f} is below {floors.prob_min:.4f}"
+            )
+        )
+    if edge.utility < floors.min_expected_return:
+        found.append(
+            Refusal(
+                Reason.RETURN_BELOW_MIN,
+                f"expected utility {edge.utility:.5f} is below {floors.min_expected_return:.5f}",
+            )
+        )
+    if risk_score > floors.risk_max:
+        found.append(
+            Refusal(Reason.RISK_ABOVE_MAX, f"risk score {risk_score:.4f} is above {floors.risk_max:.4f}")
+        )
+    reward_risk = edge.reward_frac / edge.risk_frac
+    if reward_risk < floors.min_reward_risk * (1.0 - 1e-12):
+        found.append(
+            Refusal(
+                Reason.REWARD_RISK_BELOW_MIN,
+                f"reward:risk {reward_risk:.2f} is below {floors.min_reward_risk:.2f}",
+            )
+        )
+    return tuple(found)
+
+
+def _circumstances(edge: Edge, signals: SignalSettings, at: Situation) -> tuple[Refusal, ...]:
+    found: list[Refusal] = []
+    age_bars = (at.now - at.candle_ms) / at.timeframe.ms
+    if age_bars > signals.max_age_bars:
+        found.append(
+            Refusal(
+                Reason.STALE_CANDLE,
+                f"the candle closed {age_bars:.1f} bars ago, more than {signals.max_age_bars:g}",
+            )
+        )
+    if edge.side is Decision.SHORT and at.market is Market.SPOT:
+        found.append(Refusal(Reason.SHORT_NOT_POSSIBLE, "a spot market cannot be sold short"))
+    rest_ms = signals.cooldown_bars * at.timeframe.ms
+    if at.last_taken_ms is not None and at.candle_ms - at.last_taken_ms <= rest_ms:
+        found.append(
+            Refusal(
+                Reason.COOLDOWN,
+                f"resting for {signals.cooldown_bars} bars after the signal of {iso(at.last_taken_ms)}",
+            )
+        )
+    if at.risk is not None and not at.risk.allowed:
+        found.append(
+            Refusal(Reason.RISK_GATE, f"{at.risk.reason} {at.risk.detail}".strip().replace(";", ","))
+        )
+    return tuple(found)
+
+
+def _check_again(edge: Edge, risk_score: float, floors: Floors) -> None:
+    """The last word before a taken signal: no floor may be broken, whatever happened on the way."""
+    broken = floor_refusals(edge, risk_score, floors)
+    if broken:
+        raise StopTrading(
+            "decision.floor_broken", remedy="this is a fault of the decision", reason=broken[0].reason
+        )
+
+
+def _without_side(reason: Reason, detail: str, entry: float) -> Verdict:
+    refusal = Refusal(reason, detail)
+    return Verdict(
+        Decision.NO_TRADE, None, reason, f"{reason}: {detail}", None, entry, None, None, None, (refusal,)
+    )
+
+
+def _refused(edge: Edge, refusals: tuple[Refusal, ...], entry: float) -> Verdict:
+    detail = "; ".join(f"{r.reason}: {r.detail}" for r in refusals)
+    return Verdict(
+        decision=Decision.NO_TRADE,
+        side=edge.side,
+        reason=refusals[0].reason,
+        detail=detail,
+        confidence=edge.probability,
+        entry=entry,
+        stop=None,
+        target=None,
+        utility=edge.utility,
+        refusals=refusals,
+    )
+
+
+def _taken(edge: Edge, atr: float, entry: float, barriers: BarrierSettings) -> Verdict:
+    sign = edge.side.sign
+    return Verdict(
+        decision=edge.side,
+        side=edge.side,
+        reason=Reason.TAKEN,
+        detail=f"taken: expected utility {edge.utility:.5f} of the entry after costs",
+        confidence=edge.probability,
+        entry=entry,
+        stop=round_money(entry - sign * round_money(atr * barriers.stop_atr)),
+        target=round_money(entry + sign * round_money(atr * barriers.target_atr)),
+        utility=edge.utility,
+    )

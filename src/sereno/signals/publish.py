@@ -1,0 +1,88 @@
+"""`signal.json`: one file per instrument and timeframe, and an index of them, each replaced atomically."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from sereno.core.signal import Signal
+from sereno.core.timeframe import iso
+
+INDEX = "signal.json"
+JsonObject = dict[str, object]
+
+
+def signal_json(signal: Signal) -> JsonObject:
+    """The fields that readers of `signal.json` rely on, and no others. Missing is null."""
+    forecast = signal.forecast
+    return {
+        "ts": iso(signal.ts),
+        "symbol": signal.series.instrument.symbol,
+        "timeframe": signal.series.timeframe.value,
+        "horizon_steps": forecast.horizon_bars,
+        "prob_up": forecast.prob_up,
+        "expected_return": forecast.expected_return,
+        "p10": forecast.p10,
+        "p50": forecast.p50,
+        "p90": forecast.p90,
+        "risk_score": forecast.risk_score,
+        "decision": signal.decision.value,
+        "confidence": signal.confidence,
+        "reason": signal.reason,
+        "regime": signal.regime.value,
+        "regime_reason": signal.regime_reason,
+        "position_size": float(signal.position_size),
+        "risk_allowed": signal.risk_allowed,
+        "version": {"git_commit": signal.git_commit, "model_version": forecast.model_version},
+        "signal_id": signal.signal_id,
+        "mode": signal.mode.value,
+        "entry": float(signal.entry),
+        "stop": None if signal.stop is None else float(signal.stop),
+        "target": None if signal.target is None else float(signal.target),
+        "data_digest": signal.data_digest,
+        "settings_digest": signal.settings_digest,
+    }
+
+
+def file_name(signal: Signal) -> str:
+    """`signal_BTC_USDT_1h.json`."""
+    return f"signal_{signal.series.instrument.slug}_{signal.series.timeframe.value}.json"
+
+
+def write_signal(folder: Path, signal: Signal) -> Path:
+    """Write the signal's file, then the index of all files beside it. Returns the signal's file."""
+    path = folder / file_name(signal)
+    write_json(path, signal_json(signal))
+    write_json(folder / INDEX, _index(folder))
+    return path
+
+
+def write_json(path: Path, value: JsonObject) -> None:
+    """Replace a JSON file atomically and durably: a reader sees the old or the new one, never half.
+
+    Raises ValueError for NaN and infinity, which JSON has no word for.
+    """
+    body = json.dumps(value, indent=2, allow_nan=False) + "\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _index(folder: Path) -> JsonObject:
+    rows: list[JsonObject] = []
+    for path in sorted(folder.glob("signal_*.json")):
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        rows.append({"file": path.name} | {name: facts[name] for name in _INDEXED})
+    newest = max((str(row["ts"]) for row in rows), default=None)
+    return {"ts": newest, "signals": rows}
+
+
+_INDEXED = ("symbol", "timeframe", "ts", "decision", "confidence", "reason", "signal_id", "mode")

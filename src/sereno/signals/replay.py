@@ -1,0 +1,180 @@
+"""Computes a stored signal again from the candles it rested on. Equal means equal bits."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Protocol
+
+from sereno.core.candle import Candles
+from sereno.core.forecast import Forecast
+from sereno.core.instrument import Market
+from sereno.core.settings.sections import BarrierSettings, CostSettings, SignalSettings
+from sereno.core.signal import Decision, Signal
+from sereno.core.timeframe import UtcMs
+from sereno.features.engine import FeatureRow, live_row
+from sereno.signals.decide import decide
+from sereno.signals.make import Provenance, make_signal, signal_id_of
+from sereno.signals.regime import ADX, ATR_RATIO, regime_of
+from sereno.signals.words import CIRCUMSTANTIAL, Reason, Refusal, RiskVerdict, Situation, Verdict
+
+
+class Forecasts(Protocol):
+    """Gives the forecast of a feature row; `models.serve.Forecaster` fits."""
+
+    def forecast(self, row: FeatureRow) -> Forecast: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A field that did not come out as stored."""
+
+    field: str
+    stored: object
+    computed: object
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a replay found. `signal` is the one computed now."""
+
+    signal: Signal
+    differences: tuple[Difference, ...]
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether every bit came out the same."""
+        return not self.differences
+
+
+def replay(
+    stored: Signal,
+    candles: Candles,
+    forecaster: Forecasts,
+    *,
+    settings_digest: str,
+    signals: SignalSettings,
+    barriers: BarrierSettings,
+    costs: CostSettings,
+    last_taken_ms: UtcMs | None = None,
+) -> Replayed:
+    """Recompute row, forecast, regime and decision.
+
+    candles          as known at the signal's `ts`, corrections of later undone; earlier and later ones are cut
+    last_taken_ms    close of the candle of the taken signal before this one
+
+    What the risk gate and the age of the candle said at the moment is taken from the record, since
+    neither follows from candles; the cool-down is recomputed.
+    """
+    known = candles.between(stored.feature_first_ms, stored.ts)
+    live = live_row(known, atr_bars=barriers.atr_bars)
+    row = live.row
+    values = dict(zip(row.names, row.values.tolist(), strict=True))
+    forecast = forecaster.forecast(row)
+    regime, regime_reason = regime_of(values[ADX], values[ATR_RATIO], signals)
+    verdict = decide(
+        forecast,
+        regime,
+        row.atr,
+        row.close,
+        signals=signals,
+        barriers=barriers,
+        costs=costs,
+        situation=_situation(stored, stored.series.instrument.market, last_taken_ms),
+    )
+    computed = make_signal(
+        forecast,
+        _with_recorded(stored, verdict),
+        regime,
+        regime_reason,
+        mode=stored.mode,
+        series=stored.series,
+        atr=row.atr,
+        risk=RiskVerdict(stored.risk_allowed, "", stored.position_size),
+        provenance=Provenance(
+            git_commit=stored.git_commit,
+            data_digest=known.digest(),
+            settings_digest=settings_digest,
+            feature_first_ms=live.first_ms,
+            feature_primed_ms=live.primed_ms,
+            features=tuple(values.items()),
+        ),
+    )
+    return Replayed(computed, tuple(differences(stored, computed)))
+
+
+def differences(stored: Signal, computed: Signal) -> Iterator[Difference]:
+    """Every field that differs by a single bit; two NaN of the same bits are equal."""
+    for field in fields(Signal):
+        old, new = getattr(stored, field.name), getattr(computed, field.name)
+        if field.name == "forecast":
+            for part in fields(Forecast):
+                yield from _differ(f"forecast.{part.name}", getattr(old, part.name), getattr(new, part.name))
+        elif field.name == "features":
+            before, after = dict(old), dict(new)
+            for name in before | after:
+                yield from _differ(f"features.{name}", before.get(name), after.get(name))
+        else:
+            yield from _differ(field.name, old, new)
+    if stored.signal_id != signal_id_of(stored.mode, stored.series, stored.ts):
+        yield Difference("signal_id", stored.signal_id, signal_id_of(stored.mode, stored.series, stored.ts))
+
+
+def _differ(name: str, old: object, new: object) -> Iterator[Difference]:
+    if isinstance(old, float) and isinstance(new, float):
+        if struct.pack("<d", old) != struct.pack("<d", new):
+            yield Difference(name, old, new)
+    elif old != new:
+        yield Difference(name, old, new)
+
+
+def _situation(stored: Signal, market: Market, last_taken_ms: UtcMs | None) -> Situation:
+    return Situation(
+        market, stored.series.timeframe, candle_ms=stored.ts, now=stored.ts, last_taken_ms=last_taken_ms
+    )
+
+
+def _with_recorded(stored: Signal, verdict: Verdict) -> Verdict:
+    """The verdict with the recorded refusals that only the moment knew, in the order of `decide`."""
+    recorded = _recorded(stored)
+    if not recorded or verdict.side is None:
+        return verdict
+    present = {refusal.reason for refusal in verdict.refusals}
+    known = (*verdict.refusals, *(r for r in recorded if r.reason not in present))
+    order = list(_ORDER)
+    refusals = tuple(sorted(known, key=lambda r: order.index(r.reason)))
+    return Verdict(
+        decision=Decision.NO_TRADE,
+        side=verdict.side,
+        reason=refusals[0].reason,
+        detail="; ".join(f"{r.reason}: {r.detail}" for r in refusals),
+        confidence=verdict.confidence,
+        entry=verdict.entry,
+        stop=None,
+        target=None,
+        utility=verdict.utility,
+        refusals=refusals,
+    )
+
+
+def _recorded(stored: Signal) -> tuple[Refusal, ...]:
+    found = []
+    for part in stored.reason_detail.split("; "):
+        name, _, detail = part.partition(": ")
+        if name in _FROM_RECORD:
+            found.append(Refusal(Reason(name), detail))
+    return tuple(found)
+
+
+_FROM_RECORD = CIRCUMSTANTIAL - {Reason.COOLDOWN}
+_ORDER = (
+    Reason.STALE_CANDLE,
+    Reason.SHORT_NOT_POSSIBLE,
+    Reason.COOLDOWN,
+    Reason.RISK_GATE,
+    Reason.PROB_BELOW_MIN,
+    Reason.RETURN_BELOW_MIN,
+    Reason.RISK_ABOVE_MAX,
+    Reason.REWARD_RISK_BELOW_MIN,
+)

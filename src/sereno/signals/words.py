@@ -1,0 +1,95 @@
+"""The words of a decision: its reasons, what it knew, and what came out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from sereno.core.instrument import Market
+from sereno.core.signal import Decision
+from sereno.core.timeframe import Timeframe, UtcMs
+
+
+class Reason(StrEnum):
+    """Every outcome of a decision. `taken` is the only one that leads to an order."""
+
+    TAKEN = "taken"
+    STALE_CANDLE = "stale_candle"
+    ATR_MISSING = "atr_missing"
+    NO_EDGE = "no_edge"
+    SHORT_NOT_POSSIBLE = "short_not_possible"
+    PROB_BELOW_MIN = "prob_below_min"
+    RETURN_BELOW_MIN = "expected_return_below_min"
+    RISK_ABOVE_MAX = "risk_above_max"
+    REWARD_RISK_BELOW_MIN = "reward_risk_below_min"
+    COOLDOWN = "cooldown"
+    RISK_GATE = "risk_gate"
+
+
+CIRCUMSTANTIAL = frozenset({Reason.STALE_CANDLE, Reason.COOLDOWN, Reason.RISK_GATE})
+"""Refusals that follow from the desk's state at the moment, not from the candles."""
+
+
+@dataclass(frozen=True, slots=True)
+class RiskVerdict:
+    """What the risk gate would say to an entry now, and the quantity that it would let through.
+
+    reason    the gate's stable name; empty when allowed
+    """
+
+    allowed: bool
+    reason: str
+    quantity_base: Decimal
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What a decision must know besides the candle.
+
+    now            the moment of deciding
+    candle_ms      close of the candle that is decided on
+    last_taken_ms  close of the candle of the newest taken signal of the same series, None without one
+    risk           the gate's word; None decides without asking it, as the backtest does, whose kernel
+                   applies cool-down and risk itself
+    """
+
+    market: Market
+    timeframe: Timeframe
+    candle_ms: UtcMs
+    now: UtcMs
+    last_taken_ms: UtcMs | None = None
+    risk: RiskVerdict | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One rule that said no."""
+
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A decision on one candle.
+
+    side         what would have been done had no rule refused; None if no side had an edge
+    reason       `taken`, or the first rule that refused; `refusals` holds every one of them
+    confidence   calibrated probability of the side, None without a side
+    entry        close of the candle on the money grid: what the levels hang from
+    stop, target levels of a taken side, else None: a refused signal carries no levels
+    utility      expected utility of the side net of costs, a fraction of the entry; None without a side
+    """
+
+    decision: Decision
+    side: Decision | None
+    reason: Reason
+    detail: str
+    confidence: float | None
+    entry: float
+    stop: float | None
+    target: float | None
+    utility: float | None
+    refusals: tuple[Refusal, ...] = ()

@@ -1,0 +1,286 @@
+"""The lake: candles and facts as Parquet, one file a month, each vouched for by a manifest.
+
+    lake.json                                                    what this lake holds, for good
+    candles/<venue>/<market>/<BASE_QUOTE>/<timeframe>/<YYYY-MM>.parquet, manifest.json, corrections.parquet
+    facts/<name>/<venue>/<market>/<BASE_QUOTE>/<YYYY-MM>.parquet, manifest.json
+    quarantine/…                                                 damaged files, under their old paths
+
+What `append` has returned for is on the disk. A kill at any moment leaves every file old or new.
+A damaged file is met once: that read raises SkipThis, the file goes to quarantine, its range waits in
+`verify` and `missing` to be collected again, and the desk reads on around the hole meanwhile.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import polars as pl
+
+from sereno.core.candle import Candles
+from sereno.core.errors import FixConfig
+from sereno.core.instrument import Instrument, Market, Series
+from sereno.core.mode import Mode
+from sereno.core.timeframe import Timeframe, UtcMs
+from sereno.store import lake_facts, lake_gaps, lake_mark, lake_merge, lake_table
+from sereno.store.lake_shelf import Shelf
+from sereno.store.lake_table import CANDLES, CORRECTION_ROWS, FACTS, Tables
+from sereno.store.lake_words import Appended, Correction, Damage, Extent, Gap, Origin
+from sereno.store.manifest import CORRECTIONS, Content
+from sereno.store.objects import LocalObjects, Objects
+
+if TYPE_CHECKING:
+    from sereno.core.settings.sections import LakeSettings
+
+_MONTHS_AT_ONCE = 6
+
+
+class Lake:
+    """All candles and facts of one desk. Any number of readers; writers of one series take turns."""
+
+    def __init__(self, objects: Objects, *, origin: Origin) -> None:
+        self.origin = origin
+        self._objects = objects
+        self._tables = Tables()
+        self._shelves: dict[str, Shelf] = {}
+        lake_mark.make(objects, origin)
+
+    @property
+    def where(self) -> str:
+        """Folder or address, for people."""
+        return self._objects.where
+
+    def ping(self) -> None:
+        """Touch the store. Raises what it raises, or FixConfig when this is no lake of ours."""
+        lake_mark.check(self._objects, self.origin)
+
+    # candles
+
+    def append(self, series: Series, candles: Candles, *, source: str, mode: Mode, now: UtcMs) -> Appended:
+        """Store closed candles. Those that are there already change nothing; changed ones are corrections.
+
+        now  moment of the desk; no candle may still be open at it
+
+        Raises SkipThis, storing nothing, when any row is unusable.
+        """
+        lake_merge.check(series, candles, now)
+        if not len(candles):
+            return Appended(0, 0)
+        rows = lake_table.candle_rows(candles, source=source, mode=mode)
+        months = list(lake_table.by_month(rows, "open_ms"))
+        shelf = self._candle_shelf(series)
+        done = Appended(0, 0)
+        with shelf.writing():
+            for start in range(0, len(months), _MONTHS_AT_ONCE):
+                done = _sum(done, _append_months(shelf, months[start : start + _MONTHS_AT_ONCE], now))
+            self._forget_found(series, shelf)
+        return done
+
+    def candles(
+        self,
+        series: Series,
+        since: UtcMs | None = None,
+        until: UtcMs | None = None,
+        *,
+        as_of: UtcMs | None = None,
+    ) -> Candles:
+        """Candles with since <= open_ms < until, oldest first; None leaves that side open.
+
+        as_of  takes back the corrections that were noticed after this moment
+
+        Raises SkipThis when a file that is needed is damaged (see the module).
+        """
+        shelf = self._candle_shelf(series)
+        parts = [lake_table.from_parquet(data) for data in _month_files(shelf, since, until)]
+        table = pl.concat(parts) if parts else CANDLES.empty()
+        block = lake_table.candle_block(series.timeframe, table).between(since, until)
+        return block if as_of is None else lake_merge.undo(block, self.corrections(series), as_of)
+
+    def scan(self, series: Series, since: UtcMs | None = None, until: UtcMs | None = None) -> pl.LazyFrame:
+        """The same rows as a lazy frame: open_ms, open, high, low, close, volume, source, mode."""
+        files: list[IO[bytes]] = [
+            BytesIO(data) for data in _month_files(self._candle_shelf(series), since, until)
+        ]
+        frame = pl.scan_parquet(files) if files else CANDLES.empty().lazy()
+        if since is not None:
+            frame = frame.filter(pl.col("open_ms") >= since)
+        return frame if until is None else frame.filter(pl.col("open_ms") < until)
+
+    def extent(self, series: Series) -> Extent | None:
+        """How much is stored; None if nothing is."""
+        contents = list(self._candle_shelf(series).settled().contents().values())
+        if not contents:
+            return None
+        return Extent(sum(c.rows for c in contents), contents[0].first_ms, contents[-1].last_ms)
+
+    def series(self) -> tuple[Series, ...]:
+        """All series that have candles."""
+        found = {_series_of(key) for key in self._objects.keys("candles") if key.endswith(".parquet")}
+        return tuple(sorted(found))
+
+    def corrections(self, series: Series) -> tuple[Correction, ...]:
+        """Every change of a closed candle, in the order in which they were noticed."""
+        data = self._candle_shelf(series).read(CORRECTIONS)
+        return () if data is None else lake_merge.corrections_of(lake_table.from_parquet(data))
+
+    # trust
+
+    def verify(self, series: Series) -> tuple[Damage, ...]:
+        """Hash every file of a series; damaged ones go to quarantine.
+
+        Returns what was damaged, now or earlier, and has not been collected again since.
+        """
+        return self._candle_shelf(series).verify()
+
+    def missing(self, series: Series, since: UtcMs, until: UtcMs) -> tuple[Gap, ...]:
+        """Holes with since <= open_ms < until between the first and the last candle ever stored.
+
+        Lost ranges count as stored once; holes that the venue is known not to have are left out.
+        """
+        shelf = self._candle_shelf(series)
+        holes = lake_gaps.holes(series, shelf.settled(), shelf.read_table)
+        spans = lake_gaps.clipped(holes, since, until, series.timeframe)
+        return tuple(Gap(first, last, "missing") for first, last in spans)
+
+    def record_gap(self, series: Series, gap: Gap) -> None:
+        """Note a hole that the venue cannot fill, so that nobody asks for it again."""
+        shelf = self._candle_shelf(series)
+        with shelf.writing() as manifest:
+            gaps = lake_gaps.merged((*manifest.known_gaps, gap), series.timeframe)
+            if gaps != manifest.known_gaps:
+                shelf.note(replace(manifest, known_gaps=gaps))
+            self._forget_found(series, shelf)
+
+    def known_gaps(self, series: Series) -> tuple[Gap, ...]:
+        """Holes that the venue cannot fill."""
+        return self._candle_shelf(series).manifest().known_gaps
+
+    # facts
+
+    def append_facts(
+        self,
+        name: str,
+        instrument: Instrument,
+        frame: pl.DataFrame,
+        *,
+        source: str,
+        mode: Mode,
+        now: UtcMs,
+    ) -> int:
+        """Store facts (columns ts, known_at, value); how many of them said something new.
+
+        Raises SkipThis, storing nothing, when any row is unusable.
+        """
+        rows = lake_facts.rows(name, frame, source=source, mode=mode)
+        shelf = self._shelf(lake_facts.folder(name, instrument), FACTS)
+        added = 0
+        with shelf.writing():
+            tables: dict[str, pl.DataFrame] = {}
+            for month, new in lake_table.by_month(rows, "ts"):
+                old = shelf.table(month)
+                table = lake_facts.merge(old, new, now)
+                if table is not None:
+                    tables[month] = table
+                    added += table.height - old.height
+            if tables:
+                shelf.write(tables, now)
+                shelf.forget_lost(lambda damage: lake_table.month_of(damage.first_ms) not in tables)
+        return added
+
+    def facts(
+        self,
+        name: str,
+        instrument: Instrument,
+        since: UtcMs | None = None,
+        until: UtcMs | None = None,
+        known_at: UtcMs | None = None,
+    ) -> pl.DataFrame:
+        """Facts with since <= ts < until (columns ts, known_at, value), one a moment.
+
+        known_at  only what was known then; None: what is known now
+        """
+        shelf = self._shelf(lake_facts.folder(name, instrument), FACTS)
+        parts = [lake_table.from_parquet(data) for data in _month_files(shelf, since, until)]
+        return lake_facts.visible(pl.concat([FACTS.empty(), *parts]), since, until, known_at)
+
+    def verify_facts(self, name: str, instrument: Instrument) -> tuple[Damage, ...]:
+        """As `verify`, for facts; a lost month is crossed out once facts of it were stored again."""
+        return self._shelf(lake_facts.folder(name, instrument), FACTS).verify()
+
+    def _candle_shelf(self, series: Series) -> Shelf:
+        where = series.instrument
+        return self._shelf(f"candles/{where.venue}/{where.market}/{where.slug}/{series.timeframe}", CANDLES)
+
+    def _shelf(self, folder: str, shape: lake_table.Shape) -> Shelf:
+        if folder not in self._shelves:
+            self._shelves[folder] = Shelf(self._objects, folder, shape, self._tables)
+        return self._shelves[folder]
+
+    def _forget_found(self, series: Series, shelf: Shelf) -> None:
+        """Cross out lost ranges of which nothing is missing any more."""
+        manifest = shelf.manifest()
+        if not manifest.lost:
+            return
+        holes = lake_gaps.holes(series, manifest, shelf.table)
+
+        def still_lost(damage: Damage) -> bool:
+            return bool(lake_gaps.clipped(holes, damage.first_ms, damage.last_ms + 1, series.timeframe))
+
+        shelf.forget_lost(still_lost)
+
+
+def open_lake(settings: LakeSettings, folder: Path, *, origin: Origin) -> Lake:
+    """The lake at `settings.url`, or in `folder` when that is empty.
+
+    Raises FixConfig for an address that is neither a folder nor s3://, and for a lake of another origin.
+    """
+    url = settings.url
+    if url.startswith("s3://"):
+        from sereno.store.objects_s3 import S3Objects
+
+        objects = S3Objects(url, endpoint=settings.s3_endpoint, region=settings.s3_region)
+        return Lake(objects, origin=origin)
+    if "://" in url:
+        raise FixConfig("lake.url", remedy="write a folder or s3://bucket/prefix", url=url)
+    return Lake(LocalObjects(Path(url).expanduser() if url else folder), origin=origin)
+
+
+def _series_of(key: str) -> Series:
+    _, venue, market, slug, timeframe, _ = key.split("/")
+    base, _, quote = slug.partition("_")
+    return Series(Instrument(venue, Market(market), base, quote), Timeframe(timeframe))
+
+
+def _append_months(shelf: Shelf, months: list[tuple[str, pl.DataFrame]], now: UtcMs) -> Appended:
+    """One transaction on the disk."""
+    tables: dict[str, pl.DataFrame] = {}
+    done = Appended(0, 0)
+    told = [CORRECTION_ROWS.empty()]
+    for month, new in months:
+        merged = lake_merge.merge(shelf.table(month), new, now)
+        told.append(merged.corrections)
+        done = replace(done, added=done.added + merged.added, unchanged=done.unchanged + merged.unchanged)
+        if merged.table is not None:
+            tables[month] = merged.table
+    corrections = pl.concat(told)
+    if corrections.height:
+        tables[CORRECTIONS] = pl.concat([shelf.table(CORRECTIONS, CORRECTION_ROWS), corrections])
+    if tables:
+        shelf.write(tables, now)
+    return replace(done, corrections=lake_merge.corrections_of(corrections))
+
+
+def _sum(a: Appended, b: Appended) -> Appended:
+    return Appended(a.added + b.added, a.unchanged + b.unchanged, a.corrections + b.corrections)
+
+
+def _month_files(shelf: Shelf, since: UtcMs | None, until: UtcMs | None) -> list[bytes]:
+    """Checked bytes of the months that may hold rows of a range, oldest first."""
+
+    def wanted(content: Content) -> bool:
+        after = since is None or content.last_ms >= since
+        return after and (until is None or content.first_ms < until)
+
+    return shelf.read_months(wanted)

@@ -1,0 +1,40 @@
+"""The mark on a lake that says, once and for good, whether its data are synthetic or real."""
+
+from __future__ import annotations
+
+import json
+
+from sereno.core.errors import FixConfig
+from sereno.store.lake_words import Origin
+from sereno.store.objects import Objects
+
+MARKER = "lake.json"
+
+
+def make(objects: Objects, origin: Origin) -> None:
+    """Mark a new lake, check an old one. Raises FixConfig as `check` does."""
+    if objects.get(MARKER) is None:
+        with objects.lock("lake"):
+            unmarked = objects.get(MARKER) is None
+            if unmarked and not objects.keys("candles") and not objects.keys("facts"):
+                objects.put(MARKER, json.dumps({"format": 1, "origin": origin.value}).encode())
+    check(objects, origin)
+
+
+def check(objects: Objects, origin: Origin) -> None:
+    """Raises FixConfig when the mark is gone, unreadable, or says another origin."""
+    stored = objects.get(MARKER)
+    try:
+        found = Origin(json.loads(stored.data)["origin"]) if stored else None
+    except (ValueError, KeyError, TypeError):
+        found = None
+    if found is None:
+        raise FixConfig("lake.unmarked", remedy=f"{MARKER} is gone or broken: mend it", where=objects.where)
+    if found is not origin:
+        raise FixConfig(
+            "lake.other_origin",
+            remedy="synthetic and real candles never share a lake: use another state_dir or lake.url",
+            where=objects.where,
+            holds=found.value,
+            wanted=origin.value,
+        )

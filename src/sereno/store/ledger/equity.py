@@ -1,0 +1,52 @@
+"""What an account was worth, moment by moment."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Column, Row, Table, Text, TypedColumns, select
+
+from sereno.core.mode import Mode
+from sereno.core.order import EquityPoint
+from sereno.core.timeframe import UtcMs
+from sereno.store.ledger.columns import Exact, Tx, Word, metadata, one_of, whole
+from sereno.store.ledger.rows import put
+
+
+class EquityColumns(TypedColumns):
+    """One row an account and moment."""
+
+    mode: Column[Mode] = Column(Word(Mode), primary_key=True)
+    account = Column(Text, primary_key=True)
+    ts = Column(whole, primary_key=True, autoincrement=False)
+    balance_quote = Column(Exact, nullable=False)
+    unrealised_quote = Column(Exact, nullable=False)
+
+
+table = Table("equity", metadata, EquityColumns, one_of("mode", Mode), sqlite_strict=True)
+
+
+def add(tx: Tx, point: EquityPoint) -> None:
+    """Keep a point; a second one of the same moment takes its place."""
+    put(tx, table, asdict(point))
+
+
+def series(tx: Tx, mode: Mode, account: str, since: UtcMs | None = None) -> list[EquityPoint]:
+    """Oldest first; `since` is inclusive."""
+    c = table.c
+    wanted = select(table).where(c.mode == mode, c.account == account).order_by(c.ts)
+    wanted = wanted if since is None else wanted.where(c.ts >= since)
+    return [_point(row) for row in tx.execute(wanted).all()]
+
+
+def latest(tx: Tx, mode: Mode, account: str) -> EquityPoint | None:
+    """The newest point."""
+    c = table.c
+    wanted = select(table).where(c.mode == mode, c.account == account).order_by(c.ts.desc()).limit(1)
+    row = tx.execute(wanted).one_or_none()
+    return None if row is None else _point(row)
+
+
+def _point(row: Row[Any]) -> EquityPoint:
+    return EquityPoint(**row._mapping)

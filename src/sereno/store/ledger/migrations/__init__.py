@@ -1,0 +1,1 @@
+"""Revisions of the ledger's schema, newest last; each goes up and down."""

@@ -1,0 +1,133 @@
+"""Runs of jobs: when each began and ended, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Column, Index, Row, Table, Text, TypedColumns, delete, select, update
+
+from sereno.core.errors import StopTrading
+from sereno.core.mode import Mode
+from sereno.core.timeframe import UtcMs
+from sereno.store.ledger.columns import Json, Tx, Word, metadata, one_of, whole
+from sereno.store.ledger.rows import add_once
+
+
+class RunStatus(StrEnum):
+    """`running` until the first of the others is recorded; that one stays."""
+
+    RUNNING = "running"
+    SUCCESS = "success"
+    ERROR = "error"
+    TIMEOUT = "timeout"
+    ABANDONED = "abandoned"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class JobRun:
+    """One execution of a job. `rows` is what it produced, `error` the cause when it failed."""
+
+    run_id: str
+    job: str
+    mode: Mode
+    host: str
+    pid: int
+    started_ms: UtcMs
+    ended_ms: UtcMs | None
+    status: RunStatus
+    rows: int | None
+    error: str | None
+    details: Mapping[str, object] = field(default_factory=dict)
+
+
+class JobRunColumns(TypedColumns):
+    """One row a run."""
+
+    run_id = Column(Text, primary_key=True)
+    job = Column(Text, nullable=False)
+    mode: Column[Mode] = Column(Word(Mode), nullable=False)
+    host = Column(Text, nullable=False)
+    pid = Column(whole, nullable=False)
+    started_ms = Column(whole, nullable=False)
+    ended_ms = Column(whole)
+    status: Column[RunStatus] = Column(Word(RunStatus), nullable=False)
+    rows = Column(whole)
+    error = Column(Text)
+    details = Column(Json, nullable=False, server_default="{}")
+
+
+table = Table(
+    "job_runs",
+    metadata,
+    JobRunColumns,
+    one_of("mode", Mode),
+    one_of("status", RunStatus),
+    Index("job_runs_by_job", "job", "started_ms"),
+    Index("job_runs_by_start", "started_ms"),
+    sqlite_strict=True,
+)
+
+
+def start(tx: Tx, run: JobRun) -> None:
+    """Record that a run began (or was skipped). An id is used once."""
+    if not add_once(tx, table, asdict(run)):
+        raise StopTrading("run.repeated_id", run_id=run.run_id, job=run.job)
+
+
+def finish(
+    tx: Tx,
+    run_id: str,
+    status: RunStatus,
+    now: UtcMs,
+    rows: int | None = None,
+    error: str | None = None,
+    details: Mapping[str, object] | None = None,
+) -> bool:
+    """Record how a run ended. The first end stays: False when it had one already, or never began."""
+    ending: dict[str, Any] = {"status": status, "ended_ms": now, "rows": rows, "error": error}
+    if details is not None:
+        ending["details"] = dict(details)
+    c = table.c
+    begun = (c.run_id == run_id) & (c.status == RunStatus.RUNNING)
+    return tx.execute(update(table).where(begun).values(ending)).rowcount > 0
+
+
+def latest(tx: Tx, job: str | None = None, limit: int = 50) -> list[JobRun]:
+    """The newest runs first."""
+    c = table.c
+    wanted = select(table).order_by(c.started_ms.desc(), c.run_id.desc()).limit(limit)
+    return _runs(tx, wanted if job is None else wanted.where(c.job == job))
+
+
+def last(tx: Tx, job: str, status: RunStatus | None = None) -> JobRun | None:
+    """The newest run of a job, of one status if given."""
+    c = table.c
+    wanted = select(table).where(c.job == job).order_by(c.started_ms.desc(), c.run_id.desc()).limit(1)
+    found = _runs(tx, wanted if status is None else wanted.where(c.status == status))
+    return found[0] if found else None
+
+
+def running(tx: Tx, job: str | None = None) -> list[JobRun]:
+    """Runs without an end, oldest first."""
+    c = table.c
+    wanted = select(table).where(c.status == RunStatus.RUNNING).order_by(c.started_ms, c.run_id)
+    return _runs(tx, wanted if job is None else wanted.where(c.job == job))
+
+
+def prune(tx: Tx, before_ms: UtcMs) -> int:
+    """Drop ended runs that began before a moment; how many."""
+    c = table.c
+    old = (c.started_ms < before_ms) & (c.status != RunStatus.RUNNING)
+    return tx.execute(delete(table).where(old)).rowcount
+
+
+def _runs(tx: Tx, wanted: Any) -> list[JobRun]:
+    return [_run(row) for row in tx.execute(wanted).all()]
+
+
+def _run(row: Row[Any]) -> JobRun:
+    return JobRun(**row._mapping)

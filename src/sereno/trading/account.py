@@ -1,0 +1,91 @@
+"""Opens an account, and reads its state out of the ledger."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+from sereno.core.errors import FixConfig, StopTrading
+from sereno.core.mode import Mode
+from sereno.core.order import EquityPoint, OrderPurpose, OrderStatus
+from sereno.core.timeframe import UtcMs
+from sereno.store.ledger import Ledger, Tx, equity, orders, positions, risk_state, signals
+from sereno.trading import rules
+from sereno.trading.account_words import AccountState, Held, Pending
+from sereno.trading.risk import AccountView
+from sereno.trading.risk_limits import opened_state
+
+ACCOUNT = "paper"
+PENDING_LIMIT = 1000
+
+
+def open_account(
+    ledger: Ledger, *, mode: Mode, account: str = ACCOUNT, initial_equity_quote: Decimal, now: UtcMs
+) -> bool:
+    """Write the first equity point and risk state of a new account; False if it has been opened before.
+
+    An account that has a history but lost its risk state is left alone: without one nothing is
+    entered, and only a person may decide to trust it again (`restore_risk_state`).
+    """
+    with ledger.begin() as tx:
+        if equity.latest(tx, mode, account) or positions.recent(tx, mode, account, 1):
+            return False
+        if orders.recent(tx, mode, account, 1):
+            return False
+        risk_state.save(tx, opened_state(mode, account, initial_equity_quote, now), 0)
+        equity.add(tx, EquityPoint(now, mode, account, initial_equity_quote, Decimal(0)))
+    return True
+
+
+def restore_risk_state(ledger: Ledger, *, mode: Mode, account: str = ACCOUNT, now: UtcMs) -> None:
+    """A person's word that an account without risk state may start a new one from its equity.
+
+    Raises FixConfig if there is no account, StopTrading if the stored state is unreadable.
+    """
+    with ledger.begin() as tx:
+        point = equity.latest(tx, mode, account)
+        if point is None:
+            raise FixConfig("account.missing", remedy="open the account first", account=account)
+        if risk_state.load(tx, mode, account) is None:
+            risk_state.save(tx, opened_state(mode, account, point.equity_quote, now), 0)
+
+
+def load_account(tx: Tx, *, mode: Mode, account: str, trailing_atr: float) -> AccountState:
+    """The account as the ledger has it. Open positions are marked at their entry until a candle is seen."""
+    point = equity.latest(tx, mode, account)
+    held = []
+    for position in positions.open(tx, mode, account):
+        signal = signals.get(tx, position.signal_id)
+        trail = 0.0 if signal is None else rules.distance(signal.atr, trailing_atr)
+        held.append(Held(position, trail=trail, mark=float(position.entry_price)))
+    pending = []
+    waiting = orders.recent(tx, mode, account, PENDING_LIMIT, status=OrderStatus.PENDING)
+    for order in sorted(waiting, key=lambda o: (o.created_ms, o.order_id)):
+        signal = None if order.signal_id is None else signals.get(tx, order.signal_id)
+        if order.purpose is OrderPurpose.ENTRY and signal is not None:
+            pending.append(Pending(order, signal))
+    bare = AccountState(
+        mode=mode,
+        account=account,
+        balance=None if point is None else point.balance_quote,
+        equity=None if point is None else point.equity_quote,
+        risk=None,
+        held=tuple(held),
+        pending=tuple(pending),
+    )
+    return with_risk(tx, bare)
+
+
+def with_risk(tx: Tx, state: AccountState) -> AccountState:
+    """The account with its risk state as it is now; an unreadable one refuses entries, and exits go on."""
+    try:
+        found = risk_state.load(tx, state.mode, state.account)
+    except StopTrading:
+        return replace(state, risk=None, risk_is_unreadable=True)
+    return replace(state, risk=found, risk_is_unreadable=False)
+
+
+def account_view(ledger: Ledger, *, mode: Mode, account: str = ACCOUNT) -> AccountView:
+    """What the risk gate would look at now: for the proposal that a signal carries."""
+    with ledger.read() as tx:
+        return load_account(tx, mode=mode, account=account, trailing_atr=0.0).view

@@ -1,0 +1,223 @@
+"""A backtest as one self-contained page with plots, and as JSON beside it."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sereno.core.candle import I64
+from sereno.core.instrument import Series
+from sereno.core.timeframe import iso
+from sereno.signals.publish import JsonObject, write_json
+from sereno.trading.backtest import BacktestResult, reason_of
+from sereno.trading.rules import EXIT_REASONS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_STYLE = (
+    "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222}"
+    "table{border-collapse:collapse;margin:1rem 0}th,td{border:1px solid #ccc;padding:.25rem .6rem;text-align:right}"
+    "th:first-child,td:first-child{text-align:left}img{max-width:100%}.note{color:#555}"
+)
+
+
+def write_backtest_report(
+    path: Path, results: Sequence[BacktestResult], *, notes: Sequence[str] = ()
+) -> tuple[Path, Path]:
+    """Write the page at `path` and the figures and trades as JSON beside it.
+
+    results  folds of one series or several series; each starts with its own initial equity
+
+    Raises ValueError without results.
+    """
+    if not results:
+        raise ValueError("a report needs at least one backtest")
+    data = path.with_suffix(".json")
+    write_json(data, report_json(results))
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    draft.write_text(_page(results, notes), encoding="utf-8")
+    draft.replace(path)
+    return path, data
+
+
+def report_json(results: Sequence[BacktestResult]) -> JsonObject:
+    """Every figure and every trade."""
+    return {"results": [_result_json(label, r) for label, r in _labelled(results)]}
+
+
+def summary_rows(results: Sequence[BacktestResult]) -> list[dict[str, str]]:
+    """One row a result, as text, for the console and the page. An undefined figure is `-`."""
+    return [
+        {
+            "what": label,
+            "from": iso(r.first_ms)[:10],
+            "to": iso(r.last_ms)[:10],
+            "trades": str(r.figures.trades),
+            "win rate": _percent(r.figures.win_rate),
+            "profit factor": _number(r.figures.profit_factor),
+            "expectancy": _number(r.figures.expectancy_quote),
+            "return": _percent(r.figures.return_frac),
+            "buy & hold": _percent(r.buy_and_hold_frac),
+            "max drawdown": _percent(max_drawdown(r)),
+            "Sharpe": _number(r.sharpe),
+            "exposure": _percent(r.exposure_frac),
+        }
+        for label, r in _labelled(results)
+    ]
+
+
+def _labelled(results: Sequence[BacktestResult]) -> list[tuple[str, BacktestResult]]:
+    """Each result with its series, and its number among those of the same series if there are several."""
+    counts = Counter(r.series for r in results)
+    seen: Counter[Series] = Counter()
+    labelled = []
+    for r in results:
+        seen[r.series] += 1
+        name = f"{r.series.instrument.symbol} {r.series.timeframe}"
+        labelled.append((name if counts[r.series] == 1 else f"{name} fold {seen[r.series]}", r))
+    return labelled
+
+
+def max_drawdown(fold: BacktestResult) -> float | None:
+    """Deepest fall of the marked equity, from the initial equity on."""
+    equity = np.concatenate([[fold.initial_equity_quote], fold.equity])
+    peak = np.maximum.accumulate(equity)
+    return float(((peak - equity) / peak).max()) if peak[0] > 0 else None
+
+
+def _result_json(label: str, fold: BacktestResult) -> JsonObject:
+    t = fold.trades
+    return {
+        "what": label,
+        "series": fold.series.key,
+        "first": iso(fold.first_ms),
+        "last": iso(fold.last_ms),
+        "initial_equity_quote": fold.initial_equity_quote,
+        "figures": asdict(fold.figures),
+        "max_drawdown_marked_frac": max_drawdown(fold),
+        "sharpe": fold.sharpe,
+        "exposure_frac": fold.exposure_frac,
+        "buy_and_hold_frac": fold.buy_and_hold_frac,
+        "refused": fold.refused,
+        "trades": [
+            {
+                "side": "long" if t.sign[k] > 0 else "short",
+                "entry": iso(int(t.entry_ms[k])),
+                "exit": iso(int(t.exit_ms[k])),
+                "reason": reason_of(int(t.reason[k])),
+                "bars_held": int(t.bars_held[k]),
+                "quantity_base": float(t.quantity[k]),
+                "entry_price": float(t.entry_price[k]),
+                "exit_price": float(t.exit_price[k]),
+                "fees_quote": float(t.entry_fee[k] + t.exit_fee[k]),
+                "pnl_quote": float(t.pnl[k]),
+            }
+            for k in range(len(t))
+        ],
+    }
+
+
+def _page(results: Sequence[BacktestResult], notes: Sequence[str]) -> str:
+    refused: Counter[str] = Counter()
+    for result in results:
+        refused.update(result.refused)
+    why = [{"reason": reason, "bars": str(bars)} for reason, bars in refused.most_common() if bars]
+    parts = [
+        "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
+        f"<title>Backtest</title><style>{_STYLE}</style></head><body>",
+        "<h1>Backtest</h1><p class='note'>Entry at the next open, stop before target within a bar, fees and "
+        "slippage included; each row starts with its own initial equity.</p>",
+        *(f"<p>{html.escape(note)}</p>" for note in notes),
+        "<h2>Results</h2>",
+        _table(summary_rows(results)),
+        "<h2>Equity and drawdown</h2>",
+        _picture(_equity_plot(results), "equity and drawdown"),
+        "<h2>Trades</h2>",
+        _picture(_trade_plot(results), "result of each trade"),
+        "<h2>Why bars were not traded</h2>",
+        _table(why),
+        "</body></html>",
+    ]
+    return "\n".join(parts)
+
+
+def _equity_plot(folds: Sequence[BacktestResult]) -> Figure:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 6), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    for label, fold in _labelled(folds):
+        stamps = _days(fold.ts)
+        growth = fold.equity / fold.initial_equity_quote
+        above.plot(stamps, growth, linewidth=1.2, label=label)
+        peak = np.maximum.accumulate(np.maximum(growth, 1.0))
+        below.fill_between(stamps, (growth - peak) / peak * 100.0, 0.0, alpha=0.6)
+    above.axhline(1.0, color="#999", linewidth=0.8)
+    above.set_ylabel("equity / initial")
+    above.legend(loc="best", fontsize=8)
+    below.set_ylabel("drawdown %")
+    return figure
+
+
+def _trade_plot(folds: Sequence[BacktestResult]) -> Figure:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    axes = figure.subplots()
+    colours = {"stop": "#c0392b", "target": "#27ae60", "time": "#7f8c8d", "trailing": "#e67e22"}
+    for name, colour in colours.items():
+        stamps, results = [], []
+        for fold in folds:
+            mine = np.flatnonzero(np.isin(fold.trades.reason, _codes(name)))
+            stamps.append(_days(fold.trades.exit_ms[mine]))
+            results.append(fold.trades.pnl[mine] / fold.initial_equity_quote * 100.0)
+        when = np.concatenate(stamps)
+        if len(when):
+            axes.scatter(when, np.concatenate(results), s=12, color=colour, label=name, alpha=0.8)
+            axes.legend(loc="best", fontsize=8)
+    axes.axhline(0.0, color="#999", linewidth=0.8)
+    axes.set_ylabel("result, % of initial equity")
+    return figure
+
+
+def _days(stamps: I64) -> NDArray[np.datetime64]:
+    return stamps.astype("datetime64[ms]")
+
+
+def _codes(name: str) -> list[int]:
+    return [code for code, reason in EXIT_REASONS.items() if reason.value == name]
+
+
+def _picture(figure: Figure, words: str) -> str:
+    target = io.BytesIO()
+    figure.savefig(target, format="png", dpi=110)
+    return f"<img alt='{words}' src='data:image/png;base64,{base64.b64encode(target.getvalue()).decode()}'>"
+
+
+def _table(rows: Sequence[Mapping[str, str]]) -> str:
+    if not rows:
+        return "<p class='note'>None.</p>"
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in rows[0])
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row.values()) + "</tr>" for row in rows
+    )
+    return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2%}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"

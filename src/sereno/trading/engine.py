@@ -1,0 +1,253 @@
+"""The paper engine: a function of (state, event). It touches nothing; its caller performs the actions.
+
+For each moment at which candles close the events come in one order: every bar, then the mark, then
+the signals decided on those bars. An entry approved at a signal fills at the open of the next bar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import assert_never
+
+from sereno.core.errors import Refused
+from sereno.core.ids import stable_id
+from sereno.core.instrument import InstrumentRules, Series
+from sereno.core.money import money, round_money
+from sereno.core.order import EquityPoint, Fill, Order, OrderStatus, Position
+from sereno.core.signal import Signal
+from sereno.core.timeframe import UtcMs
+from sereno.trading import risk, risk_limits, rules
+from sereno.trading.account_words import (
+    AccountState,
+    Action,
+    BarClosed,
+    Cancel,
+    Event,
+    Held,
+    KeepEquity,
+    KeepPosition,
+    Marked,
+    Pending,
+    Refuse,
+    Settle,
+    SignalTaken,
+    Submit,
+)
+from sereno.trading.risk import AccountView, ApprovedOrder
+from sereno.trading.rules import Rulebook
+
+SIGNAL_EXPIRED = "signal_expired"
+SIGNAL_LATE = "signal_late"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the engine is bound by: a rulebook per series, the venue's grid, and the count of positions."""
+
+    books: Mapping[Series, Rulebook]
+    grids: Mapping[Series, InstrumentRules]
+    max_open_positions: int
+
+    @property
+    def any_book(self) -> Rulebook:
+        """Account-wide limits are the same in every book."""
+        return next(iter(self.books.values()))
+
+
+def step(state: AccountState, event: Event, limits: Limits) -> tuple[AccountState, tuple[Action, ...]]:
+    """The account after an event, and what is to be done about it."""
+    match event:
+        case BarClosed():
+            return _on_bar(state, event, limits)
+        case Marked():
+            return _on_mark(state, event, limits)
+        case SignalTaken():
+            return _on_signal(state, event, limits)
+        case _:
+            assert_never(event)
+
+
+def unrealised(held: Held) -> Decimal:
+    """Result of an open position at its mark; the entry's fee has left the balance already."""
+    p = held.position
+    return money(rules.gross(p.side.sign, float(p.entry_price), held.mark, float(p.quantity_base)))
+
+
+def _on_bar(state: AccountState, event: BarClosed, limits: Limits) -> tuple[AccountState, tuple[Action, ...]]:
+    if state.risk is not None and state.equity is not None:
+        state = replace(state, risk=risk_limits.rolled(state.risk, event.candle.open_ms, state.equity))
+    actions: list[Action] = []
+    for waiting in state.pending:
+        if waiting.signal.series == event.series and event.candle.open_ms >= waiting.signal.ts:
+            state, done = _enter(state, waiting, event, limits.books[event.series])
+            actions.extend(done)
+    for held in state.held:
+        position = held.position
+        if position.series == event.series and position.checked_ms <= event.candle.open_ms:
+            state, done = _check(state, held, event, limits.books[event.series])
+            actions.extend(done)
+    return state, tuple(actions)
+
+
+def _enter(
+    state: AccountState, waiting: Pending, event: BarClosed, book: Rulebook
+) -> tuple[AccountState, tuple[Action, ...]]:
+    state = replace(state, pending=tuple(p for p in state.pending if p is not waiting))
+    signal, order, candle = waiting.signal, waiting.order, event.candle
+    if candle.open_ms - signal.ts > book.max_age_ms or signal.stop is None or signal.target is None:
+        return state, (Cancel(order.order_id, SIGNAL_EXPIRED),)
+    sign = order.side.sign
+    start = round_money(candle.open)
+    price = rules.entry_fill(sign, candle.open, book.slippage_frac)
+    paid = rules.fee(price, float(order.quantity_base), book.fee_frac)
+    stop = money(rules.level(start, -sign * float(abs(signal.entry - signal.stop))))
+    fill = _fill(order, price=price, paid=paid, ts=candle.open_ms)
+    position = Position(
+        position_id=order.position_id or stable_id("pos", order.order_id),
+        mode=state.mode,
+        account=state.account,
+        series=event.series,
+        side=order.side,
+        quantity_base=order.quantity_base,
+        entry_ms=candle.open_ms,
+        entry_price=fill.price,
+        initial_stop=stop,
+        stop=stop,
+        target=money(rules.level(start, sign * float(abs(signal.target - signal.entry)))),
+        bars_held=0,
+        best_price=money(start),
+        checked_ms=candle.open_ms,
+        signal_id=signal.signal_id,
+        fees_quote=fill.fee_quote,
+    )
+    held = Held(position, trail=rules.distance(signal.atr, book.trailing_atr), mark=start)
+    state = replace(
+        state,
+        held=(*state.held, held),
+        balance=None if state.balance is None else state.balance - fill.fee_quote,
+    )
+    return state, (Settle(fill), KeepPosition(position))
+
+
+def _check(
+    state: AccountState, held: Held, event: BarClosed, book: Rulebook
+) -> tuple[AccountState, tuple[Action, ...]]:
+    position, candle = held.position, event.candle
+    bars_held, sign = position.bars_held + 1, position.side.sign
+    closed_ms = candle.open_ms + book.bar_ms
+    code, price = rules.bar_outcome(
+        sign,
+        candle.open,
+        candle.high,
+        candle.low,
+        candle.close,
+        float(position.stop),
+        float(position.target),
+        position.stop != position.initial_stop,
+        bars_held,
+        book,
+    )
+    position = replace(position, bars_held=bars_held, checked_ms=closed_ms)
+    if code != rules.HOLD:
+        return _leave(state, held, position, price, code, book)
+    best = rules.better(sign, float(position.best_price), candle.high, candle.low)
+    stop = rules.trailed(sign, float(position.stop), best, held.trail)
+    position = replace(position, best_price=money(best), stop=money(stop))
+    kept = replace(held, position=position, mark=candle.close)
+    state = replace(state, held=tuple(kept if h is held else h for h in state.held))
+    return state, (KeepPosition(position),)
+
+
+def _leave(
+    state: AccountState, held: Held, position: Position, price: float, code: int, book: Rulebook
+) -> tuple[AccountState, tuple[Action, ...]]:
+    reason, quantity = rules.EXIT_REASONS[code], float(position.quantity_base)
+    approved = risk.approve_exit(position, now=position.checked_ms, reason=reason.value)
+    paid = rules.fee(price, quantity, book.fee_frac)
+    fill = _fill(approved.order, price=price, paid=paid, ts=position.checked_ms)
+    gross = rules.gross(position.side.sign, float(position.entry_price), price, quantity)
+    pnl = money(round_money(gross - float(position.fees_quote) - paid))
+    closed = replace(
+        position,
+        exit_ms=position.checked_ms,
+        exit_price=fill.price,
+        exit_reason=reason,
+        pnl_quote=pnl,
+        fees_quote=position.fees_quote + fill.fee_quote,
+    )
+    state = replace(
+        state,
+        held=tuple(h for h in state.held if h is not held),
+        balance=None if state.balance is None else state.balance + pnl + position.fees_quote,
+        risk=None
+        if state.risk is None
+        else risk_limits.after_exit(state.risk, position.checked_ms, pnl, book),
+    )
+    return state, (Submit(approved), Settle(fill), KeepPosition(closed))
+
+
+def _on_mark(state: AccountState, event: Marked, limits: Limits) -> tuple[AccountState, tuple[Action, ...]]:
+    expired = tuple(
+        p for p in state.pending if event.ts - p.signal.ts > _patience_ms(limits.books.get(p.signal.series))
+    )
+    withdrawn = tuple(Cancel(p.order.order_id, SIGNAL_EXPIRED) for p in expired)
+    state = replace(state, pending=tuple(p for p in state.pending if p not in expired))
+    if state.balance is None:
+        return state, withdrawn
+    open_result = sum((unrealised(h) for h in state.held), Decimal(0))
+    point = EquityPoint(event.ts, state.mode, state.account, state.balance, open_result)
+    state = replace(state, equity=point.equity_quote)
+    if state.risk is not None:
+        state = replace(
+            state, risk=risk_limits.after_mark(state.risk, event.ts, point.equity_quote, limits.any_book)
+        )
+    return state, (*withdrawn, KeepEquity(point))
+
+
+def _patience_ms(book: Rulebook | None) -> int:
+    """How long an entry waits for its candle to close; one whose series is gone does not wait."""
+    return 0 if book is None else book.max_age_ms + 2 * book.bar_ms
+
+
+def _on_signal(
+    state: AccountState, event: SignalTaken, limits: Limits
+) -> tuple[AccountState, tuple[Action, ...]]:
+    signal, view = event.signal, state.view
+    verdict = risk.check(
+        signal,
+        view,
+        grid=limits.grids.get(signal.series),
+        book=limits.books[signal.series],
+        max_open_positions=limits.max_open_positions,
+    )
+    match verdict:
+        case Refused(reason=reason):
+            return state, (refusal(signal, view, str(reason)),)
+        case ApprovedOrder() as approved:
+            state = replace(state, pending=(*state.pending, Pending(approved.order, signal)))
+            return state, (Submit(approved),)
+        case _:
+            assert_never(verdict)
+
+
+def refusal(signal: Signal, view: AccountView, reason: str) -> Refuse:
+    """The record of a signal that leads to no entry."""
+    return Refuse(risk.entry_order(signal, view, status=OrderStatus.REFUSED, reason=reason))
+
+
+def _fill(order: Order, *, price: float, paid: float, ts: UtcMs) -> Fill:
+    return Fill(
+        fill_id=stable_id("fil", order.order_id),
+        order_id=order.order_id,
+        mode=order.mode,
+        account=order.account,
+        instrument=order.instrument,
+        side=order.side,
+        purpose=order.purpose,
+        price=money(price),
+        quantity_base=order.quantity_base,
+        fee_quote=money(paid),
+        ts=ts,
+    )

@@ -1,0 +1,119 @@
+"""Files for people who read files: `risk_state_*.json` and `performance_history_*.json`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from decimal import Decimal
+from pathlib import Path
+
+from sereno.core.instrument import Series
+from sereno.core.mode import Mode
+from sereno.core.order import EquityPoint, Position
+from sereno.core.risk import RiskState
+from sereno.core.timeframe import UtcMs, iso
+from sereno.signals.publish import JsonObject, write_json
+from sereno.store.ledger import Ledger, equity, positions, risk_state
+from sereno.trading.account import ACCOUNT
+from sereno.trading.statistics import by_quote
+
+HISTORY_LIMIT = 5000
+
+
+def export_account(
+    ledger: Ledger, folder: Path, *, mode: Mode, account: str = ACCOUNT, now: UtcMs
+) -> tuple[Path, ...]:
+    """Write `risk_state_<mode>_<account>.json` and one `performance_history_<slug>_<timeframe>.json` a series.
+
+    An unreadable risk state raises StopTrading before anything is written.
+    """
+    with ledger.read() as tx:
+        state = risk_state.load(tx, mode, account)
+        point = equity.latest(tx, mode, account)
+        trips = positions.recent(tx, mode, account, HISTORY_LIMIT)
+        first = next(iter(equity.series(tx, mode, account)), None)
+    written = [folder / f"risk_state_{mode}_{account}.json"]
+    write_json(written[0], risk_json(state, point, trips, now=now))
+    initial = Decimal(0) if first is None else first.balance_quote
+    for series in sorted({trip.series for trip in trips}):
+        path = folder / f"performance_history_{series.instrument.slug}_{series.timeframe}.json"
+        write_json(path, history_json(series, [t for t in trips if t.series == series], initial, now=now))
+        written.append(path)
+    return tuple(written)
+
+
+def risk_json(
+    state: RiskState | None, point: EquityPoint | None, trips: list[Position], *, now: UtcMs
+) -> JsonObject:
+    """Where the account stands. Money is text: exact. Missing is null."""
+    equity_quote = None if point is None else point.equity_quote
+    return {
+        "exported": iso(now),
+        "equity_quote": _text(equity_quote),
+        "balance_quote": None if point is None else _text(point.balance_quote),
+        "open_positions": sum(trip.is_open for trip in trips),
+        "entries_allowed": state is not None
+        and state.blocked_reason is None
+        and (state.paused_until_ms is None or state.paused_until_ms <= now),
+        "state": None
+        if state is None
+        else {
+            "mode": state.mode.value,
+            "account": state.account,
+            "day_start": iso(state.day_start_ms),
+            "day_start_equity_quote": _text(state.day_start_equity_quote),
+            "day_loss_frac": _loss(state.day_start_equity_quote, equity_quote),
+            "week_start": iso(state.week_start_ms),
+            "week_start_equity_quote": _text(state.week_start_equity_quote),
+            "week_loss_frac": _loss(state.week_start_equity_quote, equity_quote),
+            "losing_streak": state.losing_streak,
+            "paused_until": None if state.paused_until_ms is None else iso(state.paused_until_ms),
+            "pause_reason": state.pause_reason,
+            "blocked_reason": state.blocked_reason,
+            "updated": iso(state.updated_ms),
+            "version": state.version,
+        },
+    }
+
+
+def history_json(
+    series: Series, trips: list[Position], initial_equity_quote: Decimal, *, now: UtcMs
+) -> JsonObject:
+    """Round trips of one series, oldest first, and their figures per quote currency."""
+    ordered = sorted(trips, key=lambda trip: (trip.entry_ms, trip.position_id))
+    figures = by_quote(ordered, initial_equity_quote=initial_equity_quote)
+    return {
+        "exported": iso(now),
+        "symbol": series.instrument.symbol,
+        "timeframe": series.timeframe.value,
+        "figures": {quote: asdict(value) for quote, value in figures.items()},
+        "trades": [_trip(trip) for trip in ordered],
+    }
+
+
+def _trip(trip: Position) -> JsonObject:
+    return {
+        "position_id": trip.position_id,
+        "signal_id": trip.signal_id,
+        "side": trip.side.value,
+        "quantity_base": _text(trip.quantity_base),
+        "entry": iso(trip.entry_ms),
+        "entry_price": _text(trip.entry_price),
+        "initial_stop": _text(trip.initial_stop),
+        "stop": _text(trip.stop),
+        "target": _text(trip.target),
+        "bars_held": trip.bars_held,
+        "exit": None if trip.exit_ms is None else iso(trip.exit_ms),
+        "exit_price": _text(trip.exit_price),
+        "exit_reason": None if trip.exit_reason is None else trip.exit_reason.value,
+        "fees_quote": _text(trip.fees_quote),
+        "pnl_quote": _text(trip.pnl_quote),
+    }
+
+
+def _text(amount: Decimal | None) -> str | None:
+    return None if amount is None else f"{amount:f}"
+
+
+def _loss(start: Decimal, equity_quote: Decimal | None) -> float | None:
+    """Share lost since the start; below 0 is a gain. None when it is undefined."""
+    return None if equity_quote is None or start <= 0 else float((start - equity_quote) / start)

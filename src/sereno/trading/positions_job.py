@@ -1,0 +1,275 @@
+"""Advances a paper account over closed candles.
+
+The ledger alone knows how far it came. Each moment at which candles close is one transaction: bars,
+mark, signals, and every record that follows from them. A kill at any point leaves the last whole
+moment; the next run goes on from there, and ids that follow from their cause make a repeat harmless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias, assert_never
+
+from sereno.core.candle import Candle, Candles
+from sereno.core.errors import TryLater
+from sereno.core.instrument import InstrumentRules, Series
+from sereno.core.mode import Mode
+from sereno.core.order import OrderStatus
+from sereno.core.settings.sections import BarrierSettings, CostSettings, RiskSettings, SignalSettings
+from sereno.core.signal import Decision, Signal
+from sereno.core.timeframe import UtcMs
+from sereno.store.ledger import Ledger, Tx, equity, instruments, orders, positions, risk_state
+from sereno.store.ledger import signals as kept_signals
+from sereno.trading.account import ACCOUNT, PENDING_LIMIT, load_account, with_risk
+from sereno.trading.account_words import (
+    AccountState,
+    Action,
+    BarClosed,
+    Cancel,
+    KeepEquity,
+    KeepPosition,
+    Marked,
+    Refuse,
+    Settle,
+    SignalTaken,
+    Submit,
+)
+from sereno.trading.backtest import NO_GRID
+from sereno.trading.brokers.paper import PaperBroker
+from sereno.trading.engine import SIGNAL_LATE, Limits, refusal, step
+from sereno.trading.risk import entry_order_id
+from sereno.trading.rules import Rulebook, rulebook
+
+ReadCandles: TypeAlias = Callable[[Series, UtcMs | None, UtcMs | None], Candles]
+"""(series, since, until) -> closed candles with since <= open_ms < until; `Lake.candles` fits."""
+
+SIGNAL_LIMIT = 10_000
+_LOOK_BACK_BARS = 50
+
+
+@dataclass(slots=True)
+class Advanced:
+    """What one run did.
+
+    moments    candle closes that were worked through
+    newest_ms  how far the account has come; None if it was never opened
+    """
+
+    moments: int = 0
+    approved: int = 0
+    opened: int = 0
+    closed: int = 0
+    refused: int = 0
+    cancelled: int = 0
+    newest_ms: UtcMs | None = None
+    reasons: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What a run sees at its start; each transaction checks that the clock is still its own."""
+
+    clock: UtcMs | None
+    candles: Mapping[Series, Candles]
+    moments: tuple[UtcMs, ...]
+    signals: Mapping[UtcMs, tuple[Signal, ...]]
+    limits: Limits
+
+
+def advance_account(
+    ledger: Ledger,
+    read_candles: ReadCandles,
+    now: UtcMs,
+    *,
+    mode: Mode,
+    account: str = ACCOUNT,
+    series: Sequence[Series],
+    barriers: BarrierSettings,
+    costs: CostSettings,
+    risk: RiskSettings,
+    signals: SignalSettings,
+) -> Advanced:
+    """Apply the rules to every candle that closed since the last run, up to `now`.
+
+    series  traded ones; series of open positions are looked after whether or not they are listed
+
+    Raises TryLater when another process advances the same account at the same time.
+    """
+    slices = _Slices(barriers, costs, risk, signals)
+    plan = _plan(ledger, read_candles, now, mode=mode, account=account, series=series, slices=slices)
+    done = Advanced(newest_ms=plan.clock)
+    state: AccountState | None = None
+    for moment in plan.moments:
+        with ledger.begin() as tx:
+            point = equity.latest(tx, mode, account)
+            if (None if point is None else point.ts) != done.newest_ms:
+                raise TryLater("account.advanced_elsewhere", account=account, mode=mode.value)
+            if state is None:
+                state = load_account(tx, mode=mode, account=account, trailing_atr=barriers.trailing_atr)
+            else:
+                state = with_risk(tx, state)  # a person may block the account between two moments
+            at = moment if done.newest_ms is None else max(moment, done.newest_ms)
+            actions, after = _moment(state, plan, moment, at)
+            actions = [*actions, *_late(plan, moment, after)]
+            _perform(tx, actions, done)
+            if after.risk is not None and after.risk != state.risk:
+                risk_state.save(tx, after.risk, after.risk.version)
+        state = after
+        done.moments += 1
+        if point is not None:
+            done.newest_ms = at
+    return done
+
+
+@dataclass(frozen=True, slots=True)
+class _Slices:
+    barriers: BarrierSettings
+    costs: CostSettings
+    risk: RiskSettings
+    signals: SignalSettings
+
+    def book(self, series: Series, grid: InstrumentRules | None) -> Rulebook:
+        return rulebook(
+            series.timeframe,
+            grid or NO_GRID,  # exits need no lot; without a grid the gate refuses entries
+            barriers=self.barriers,
+            costs=self.costs,
+            risk=self.risk,
+            signals=self.signals,
+        )
+
+
+def _plan(
+    ledger: Ledger,
+    read_candles: ReadCandles,
+    now: UtcMs,
+    *,
+    mode: Mode,
+    account: str,
+    series: Sequence[Series],
+    slices: _Slices,
+) -> _Plan:
+    with ledger.read() as tx:
+        point = equity.latest(tx, mode, account)
+        held = positions.open(tx, mode, account)
+        waiting = orders.recent(tx, mode, account, PENDING_LIMIT, status=OrderStatus.PENDING)
+        reasons = {o.signal_id: kept_signals.get(tx, o.signal_id) for o in waiting if o.signal_id}
+        pending = [signal for signal in reasons.values() if signal is not None]
+        clock = None if point is None else point.ts
+        followed = sorted({*series, *(p.series for p in held), *(s.series for s in pending)})
+        widest_ms = max((s.timeframe.ms for s in followed), default=0)
+        taken = _untreated(tx, mode, account, followed, since=(clock or now) - _LOOK_BACK_BARS * widest_ms)
+        grids = {s: instruments.rules(tx, s.instrument) for s in followed}
+    seen: dict[Series, UtcMs] = {}
+    for position in held:
+        seen[position.series] = min(position.checked_ms, seen.get(position.series, position.checked_ms))
+    for signal in pending:
+        seen[signal.series] = min(signal.ts, seen.get(signal.series, signal.ts))
+    candles, moments = {}, set[UtcMs]()
+    for one in followed:
+        since = min(seen.get(one, clock if clock is not None else now), clock if clock is not None else now)
+        found = read_candles(one, since - one.timeframe.ms, now)
+        candles[one] = found
+        closes = found.close_ms
+        moments.update(closes[(closes > since) & (closes <= now)].tolist())
+    dated: dict[UtcMs, tuple[Signal, ...]] = {}
+    for signal in sorted(taken, key=lambda s: (s.ts, s.series.key)):
+        at = signal.ts if clock is None else max(signal.ts, clock)
+        if at <= now:
+            dated[at] = (*dated.get(at, ()), signal)
+    known = {s: grid for s, grid in grids.items() if grid is not None}
+    limits = Limits(
+        books={s: slices.book(s, grids[s]) for s in followed},
+        grids=known,
+        max_open_positions=slices.risk.max_open_positions,
+    )
+    return _Plan(
+        clock=clock,
+        candles=candles,
+        moments=tuple(sorted(moments | set(dated))),
+        signals=dated,
+        limits=limits,
+    )
+
+
+def _untreated(tx: Tx, mode: Mode, account: str, followed: Iterable[Series], *, since: UtcMs) -> list[Signal]:
+    """Taken signals of the followed series that no order answers yet."""
+    wanted = set(followed)
+    sides = (Decision.LONG, Decision.SHORT)
+    found = kept_signals.recent(tx, None, SIGNAL_LIMIT, since, sides, mode=mode)
+    return [s for s in found if s.series in wanted and orders.get(tx, entry_order_id(s, account)) is None]
+
+
+def _moment(state: AccountState, plan: _Plan, moment: UtcMs, at: UtcMs) -> tuple[list[Action], AccountState]:
+    actions: list[Action] = []
+    state = _marked_before(state, plan, moment)
+    for series, candle in _closing(plan, moment):
+        state, done = step(state, BarClosed(series, candle), plan.limits)
+        actions.extend(done)
+    state, done = step(state, Marked(at), plan.limits)
+    actions.extend(done)
+    for signal in plan.signals.get(moment, ()):
+        if not _is_late(signal, moment):
+            state, done = step(state, SignalTaken(signal), plan.limits)
+            actions.extend(done)
+    return actions, state
+
+
+def _late(plan: _Plan, moment: UtcMs, state: AccountState) -> list[Action]:
+    """A signal whose entry candle is already over is refused: its price is in the past."""
+    return [
+        refusal(signal, state.view, SIGNAL_LATE)
+        for signal in plan.signals.get(moment, ())
+        if _is_late(signal, moment)
+    ]
+
+
+def _is_late(signal: Signal, moment: UtcMs) -> bool:
+    return signal.ts + signal.series.timeframe.ms <= moment
+
+
+def _closing(plan: _Plan, moment: UtcMs) -> list[tuple[Series, Candle]]:
+    found: list[tuple[Series, Candle]] = []
+    for series, candles in plan.candles.items():
+        row = int(candles.open_ms.searchsorted(moment - series.timeframe.ms))
+        if row < len(candles) and int(candles.close_ms[row]) == moment:
+            found.extend((series, candle) for candle in candles.slice(row, row + 1))
+    return found
+
+
+def _marked_before(state: AccountState, plan: _Plan, moment: UtcMs) -> AccountState:
+    """Open positions at their newest close up to the moment."""
+    held = []
+    for one in state.held:
+        candles = plan.candles[one.position.series]
+        row = int(candles.close_ms.searchsorted(moment, side="right")) - 1
+        fresh = row >= 0 and int(candles.close_ms[row]) > one.position.entry_ms
+        held.append(replace(one, mark=float(candles.close[row])) if fresh else one)
+    return replace(state, held=tuple(held))
+
+
+def _perform(tx: Tx, actions: Sequence[Action], done: Advanced) -> None:
+    broker = PaperBroker(tx)
+    for action in actions:
+        match action:
+            case Submit(approved=approved):
+                broker.submit(approved)
+                done.approved += 1
+            case Settle(fill=fill):
+                broker.settle(fill)
+            case Cancel(order_id=order_id, reason=reason):
+                broker.cancel(order_id, reason)
+                done.cancelled += 1
+            case Refuse(order=order):
+                orders.add(tx, order)
+                done.refused += 1
+                done.reasons[order.reason] = done.reasons.get(order.reason, 0) + 1
+            case KeepPosition(position=position):
+                positions.save(tx, position)
+                done.opened += position.bars_held == 0
+                done.closed += not position.is_open
+            case KeepEquity(point=point):
+                equity.add(tx, point)
+            case _:
+                assert_never(action)

@@ -1,0 +1,211 @@
+"""Files of other tools: every good row becomes a candle, every bad one says why not."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from sereno.core.candle import Candles
+from sereno.core.errors import FixConfig
+from sereno.core.instrument import Instrument, Market, Series
+from sereno.core.timeframe import HOUR_MS, Timeframe, iso
+from sereno.market.imports import RowError, import_candles, name_of_series, series_of_name
+from tests.market.worlds import NOW, same, walk
+
+BTC = Instrument("binance", Market.SPOT, "BTC", "USDT")
+H1 = Series(BTC, Timeframe.H1)
+CANDLES = walk(Timeframe.H1, Timeframe.H1.floor(NOW) - 40 * HOUR_MS, 30)
+HEADER = "open_time,open,high,low,close,volume,close_time,quote_volume,count,taker_buy_volume,x,ignore"
+
+
+def lines(candles: Candles, *, scale: int = 1, extra: str = ",0,0,0,0,0,0") -> list[str]:
+    return [
+        f"{c.open_ms * scale},{c.open!r},{c.high!r},{c.low!r},{c.close!r},{c.volume!r}{extra}"
+        for c in candles
+    ]
+
+
+def written(path: Path, rows: list[str]) -> Path:
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+def frame(candles: Candles) -> pl.DataFrame:
+    names = ("open", "high", "low", "close", "volume")
+    return pl.DataFrame({"timestamp": candles.open_ms, **{n: getattr(candles, n) for n in names}})
+
+
+@pytest.mark.parametrize("header", [True, False])
+@pytest.mark.parametrize("scale", [1, 1000])
+def test_binance_vision_with_and_without_header_in_ms_and_us(
+    tmp_path: Path, header: bool, scale: int
+) -> None:
+    path = written(tmp_path / "BTCUSDT-1h-2024-03.csv", [HEADER] * header + lines(CANDLES, scale=scale))
+    for name in ("binance-vision", "csv", "auto"):
+        told = import_candles(path, H1, name)
+        assert same(told.candles, CANDLES)
+        assert told.errors == ()
+
+
+def test_binance_vision_as_it_is_downloaded(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "BTCUSDT-1h-2024-03.zip", "w") as archive:
+        archive.writestr("BTCUSDT-1h-2024-03.csv", "\n".join(lines(CANDLES)))
+    assert same(import_candles(tmp_path / "BTCUSDT-1h-2024-03.zip", H1).candles, CANDLES)
+
+
+def test_freqtrade_feather_and_json(tmp_path: Path) -> None:
+    dated = frame(CANDLES).with_columns(
+        pl.from_epoch("timestamp", time_unit="ms").dt.replace_time_zone("UTC")
+    )
+    dated.rename({"timestamp": "date"}).write_ipc(tmp_path / "BTC_USDT-1h.feather", compression="lz4")
+    rows = [[c.open_ms, c.open, c.high, c.low, c.close, c.volume] for c in CANDLES]
+    (tmp_path / "BTC_USDT-1h.json").write_text(json.dumps(rows))
+    (tmp_path / "BTC_USDT-1h.json.gz").write_bytes(gzip.compress(json.dumps(rows).encode()))
+    for suffix in ("feather", "json", "json.gz"):
+        told = import_candles(tmp_path / f"BTC_USDT-1h.{suffix}", H1)
+        assert same(told.candles, CANDLES)
+        assert told.errors == ()
+
+
+def test_parquet_named_and_shaped_like_the_development_data(tmp_path: Path) -> None:
+    path = tmp_path / f"{name_of_series(H1)}.parquet"
+    frame(CANDLES).write_parquet(path)
+    assert path.name == "BINANCE_SPOT_BTCUSDT_1h.parquet"
+    assert series_of_name(path) == H1
+    assert same(import_candles(path, H1).candles, CANDLES)
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("BYBIT_PERP_ETHUSDT_15m.csv", "bybit:linear:ETH/USDT@15m"),
+        ("KRAKEN_SPOT_BTCEUR_1d.parquet", "kraken:spot:BTC/EUR@1d"),
+        ("BTCUSDT-1m-2024-11.csv", None),
+        ("BINANCE_SPOT_BTCUSDT_7m.parquet", None),
+        ("BINANCE_OPTION_BTCUSDT_1h.parquet", None),
+        ("BINANCE_SPOT_USDT_1h.parquet", None),
+    ],
+)
+def test_names(name: str, key: str | None) -> None:
+    told = series_of_name(Path(name))
+    assert (told.key if told else None) == key
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [
+        iso,
+        lambda at: iso(at).replace("Z", "+00:00"),
+        lambda at: iso(at)[:-1].replace("T", " "),
+        lambda at: at // 1000,
+    ],
+)
+def test_moments_may_be_text_or_seconds(tmp_path: Path, spell) -> None:
+    rows = [f"{spell(c.open_ms)};{c.open};{c.high};{c.low};{c.close};{c.volume}" for c in CANDLES]
+    told = import_candles(written(tmp_path / "x.csv", ["Date;Open;High;Low;Close;Volume", *rows]), H1)
+    assert same(told.candles, CANDLES)
+
+
+def test_each_bad_row_is_named_with_its_line_and_reason(tmp_path: Path) -> None:
+    rows = lines(CANDLES, extra="")
+    stamp = CANDLES.open_ms
+    rows[3] = f"{stamp[3]},1,2,nonsense,1.5,9"
+    rows[7] = f"{stamp[7]},-1,2,1,1.5,9"
+    rows[11] = f"{stamp[11]},10,9,8,8.5,1"
+    rows[13] = "yesterday,1,2,0.5,1.5,9"
+    rows[17] = f"{stamp[17] + 1},1,2,0.5,1.5,9"
+    rows[19] = f"{stamp[19]},1,2"
+    rows.append(rows[20])
+    told = import_candles(written(tmp_path / "x.csv", ["timestamp,open,high,low,close,volume", *rows]), H1)
+    assert {error.row: error.reason.split(" (")[0] for error in told.errors} == {
+        5: "a price or the volume is missing or no number",
+        9: "a price is not above zero, or the volume is negative",
+        13: "high and low do not enclose open and close",
+        15: "the time cannot be read",
+        19: "the open time does not lie on the timeframe's grid",
+        21: "a price or the volume is missing or no number",
+        22: "another copy of the candle of row 32",
+    }
+    keep = np.delete(np.arange(30), [3, 7, 11, 13, 17, 19])
+    assert told.candles.open_ms.tolist() == stamp[keep].tolist()
+
+
+def test_an_unfinished_last_row_is_an_error(tmp_path: Path) -> None:
+    path = written(tmp_path / "x.csv", [HEADER, *lines(CANDLES)])
+    now = int(CANDLES.open_ms[-1]) + HOUR_MS - 1
+    told = import_candles(path, H1, now=now)
+    assert told.errors == (RowError(31, "the candle is not over yet"),)
+    assert len(told.candles) == 29
+
+
+def test_order_does_not_matter(tmp_path: Path) -> None:
+    assert same(import_candles(written(tmp_path / "x.csv", lines(CANDLES)[::-1]), H1).candles, CANDLES)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "event"),
+    [
+        ("x.parquet", b"not parquet at all", "import.unreadable"),
+        ("x.feather", b"", "import.unreadable"),
+        ("x.json", b'{"a": 1}', "import.unreadable"),
+        ("x.json", b"[[1, 2", "import.unreadable"),
+        ("x.csv", b"", "import.unreadable"),
+        ("x.zip", b"PK", "import.unreadable"),
+        ("x.csv", b"a,b,c\n1,2,3\n", "import.columns"),
+        ("x.xlsx", b"", "import.unknown_format"),
+    ],
+)
+def test_a_file_that_is_none_names_the_remedy(tmp_path: Path, name: str, content: bytes, event: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(FixConfig) as caught:
+        import_candles(tmp_path / name, H1)
+    assert caught.value.event == event
+    assert caught.value.remedy
+
+
+def test_a_format_that_nobody_knows(tmp_path: Path) -> None:
+    with pytest.raises(FixConfig, match=r"import\.unknown_format"):
+        import_candles(tmp_path / "x.csv", H1, "excel")
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(FixConfig, match=r"import\.no_file"):
+        import_candles(tmp_path / "nowhere.csv", H1)
+
+
+def test_candles_of_another_timeframe_are_refused(tmp_path: Path) -> None:
+    path = written(tmp_path / "x.csv", [HEADER, *lines(CANDLES)])
+    with pytest.raises(FixConfig, match="1h apart"):
+        import_candles(path, Series(BTC, Timeframe.M15))
+
+
+@pytest.mark.parametrize(
+    ("name", "pair", "timeframe", "count"),
+    [
+        ("FILUSDT-1m-2024-11_head3000.csv", "FIL/USDT", Timeframe.M1, 3000),
+        ("bybit_BTCUSDT_1D.csv", "BTC/USDT", Timeframe.D1, 1461),
+        ("freqtrade_BTC_USDT-4h.feather", "BTC/USDT", Timeframe.H4, 1495),
+    ],
+)
+def test_files_exactly_as_exchanges_and_tools_write_them(
+    shared_data: Path, name: str, pair: str, timeframe: Timeframe, count: int
+) -> None:
+    series = Series(Instrument.parse(pair, venue="binance", market=Market.SPOT), timeframe)
+    told = import_candles(shared_data / "raw_samples" / name, series)
+    assert len(told.candles) == count
+    assert told.errors == ()
+
+
+def test_development_candles_import_without_an_error(shared_data: Path) -> None:
+    path = shared_data / "ohlcv" / "BINANCE_SPOT_LINKUSDT_1h.parquet"
+    series = series_of_name(path)
+    assert series is not None
+    told = import_candles(path, series)
+    assert told.errors == ()
+    assert told.candles.low.min() == 0.0001

@@ -1,0 +1,182 @@
+"""Every bad day of a venue, over real HTTP, ends in one of the desk's errors, and no test waits."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from email.utils import formatdate
+
+import pytest
+
+from sereno.core.errors import FixConfig, SkipThis, TryLater
+from sereno.core.instrument import Market
+from sereno.core.timeframe import HOUR_MS, Timeframe
+from sereno.market.venues.faults import retry_after_s
+from sereno.sim.faults import Fault, FaultKind
+from tests.market.conftest import BTC, Exchange
+from tests.market.worlds import NOW
+
+KLINES = "/api/v3/klines"
+
+
+def candles(place: Exchange, base_url: str = ""):
+    async def ask():
+        venue = place.venue(base_url=base_url)
+        try:
+            return await venue.candles(BTC, Timeframe.H1, NOW - 10 * HOUR_MS, 5)
+        finally:
+            await venue.close()
+
+    return asyncio.run(ask())
+
+
+PASSING = [
+    pytest.param(Fault(FaultKind.HTML), "venue.not_json", id="html"),
+    pytest.param(Fault(FaultKind.HTML, status=503), "venue.unavailable", id="html-503"),
+    pytest.param(Fault(FaultKind.STATUS, status=500), "venue.unavailable", id="500"),
+    pytest.param(Fault(FaultKind.STATUS, status=502, body="bad gateway"), "venue.unavailable", id="502"),
+    pytest.param(Fault(FaultKind.STATUS, status=429, retry_after_s=7), "venue.rate_limited", id="429"),
+    pytest.param(Fault(FaultKind.STATUS, status=418, retry_after_s=7), "venue.rate_limited", id="418"),
+    pytest.param(Fault(FaultKind.DROP), "venue.unreachable", id="dropped"),
+    pytest.param(Fault(FaultKind.TRUNCATED), "venue.unreadable", id="truncated"),
+    pytest.param(Fault(FaultKind.HALF_JSON), "venue.not_json", id="half-json"),
+]
+
+
+@pytest.mark.parametrize(("fault", "event"), PASSING)
+def test_a_passing_fault_is_asked_again(exchange: Callable[..., Exchange], fault: Fault, event: str) -> None:
+    place = exchange()
+    place.simulator.faults.inject(_on_klines(fault, times=2))
+    assert len(candles(place)) == 5
+    # aiohttp repeats a request on its own when an idle connection turns out to be closed
+    assert len(place.pauses.seconds) == (1 if fault.kind is FaultKind.DROP else 2)
+
+
+@pytest.mark.parametrize(("fault", "event"), PASSING)
+def test_a_lasting_fault_is_try_later(exchange: Callable[..., Exchange], fault: Fault, event: str) -> None:
+    place = exchange()
+    place.simulator.faults.inject(_on_klines(fault, times=0))
+    with pytest.raises(TryLater) as caught:
+        candles(place)
+    assert caught.value.event == event
+    assert len(place.pauses.seconds) == 3
+
+
+def _on_klines(fault: Fault, *, times: int) -> Fault:
+    return replace(fault, path=KLINES, times=times)
+
+
+def test_pauses_double_with_jitter(exchange: Callable[..., Exchange]) -> None:
+    place = exchange()
+    place.simulator.faults.inject(Fault(FaultKind.STATUS, path=KLINES, status=503, times=0))
+    with pytest.raises(TryLater):
+        candles(place)
+    for pause, least in zip(place.pauses.seconds, (2.0, 4.0, 8.0), strict=True):
+        assert least <= pause <= 1.5 * least
+    assert any(pause % 1 for pause in place.pauses.seconds)
+
+
+def test_retry_after_is_respected(exchange: Callable[..., Exchange]) -> None:
+    place = exchange()
+    place.simulator.faults.inject(Fault(FaultKind.STATUS, path=KLINES, status=429, retry_after_s=30))
+    assert len(candles(place)) == 5
+    assert place.pauses.seconds == [30.0]
+
+
+def test_a_long_ban_is_not_waited_for_and_nothing_is_sent_meanwhile(
+    exchange: Callable[..., Exchange],
+) -> None:
+    place = exchange()
+
+    async def twice() -> list[TryLater]:
+        venue = place.venue()
+        told = []
+        await venue.rules([BTC])
+        place.simulator.faults.inject(
+            Fault(FaultKind.STATUS, path=KLINES, status=418, retry_after_s=7200, times=2)
+        )
+        for _ in range(2):
+            with pytest.raises(TryLater) as caught:
+                await venue.candles(BTC, Timeframe.H1, NOW, 5)
+            told.append(caught.value)
+        await venue.close()
+        return told
+
+    first, second = asyncio.run(twice())
+    assert (first.event, first.after_s) == ("venue.rate_limited", 7200.0)
+    assert second.event == "venue.banned"
+    assert second.after_s == pytest.approx(7200, abs=60)
+    assert [fault.times for fault in place.simulator.faults.armed()] == [1]
+    assert place.pauses.seconds == []
+
+
+def test_a_call_that_is_not_answered_times_out(exchange: Callable[..., Exchange]) -> None:
+    place = exchange()
+    place.venue_settings = place.venue_settings.model_copy(update={"timeout_s": 0.2, "retries": 0})
+    place.simulator.faults.inject(Fault(FaultKind.DELAY, path=KLINES, delay_s=3.0, times=0))
+    with pytest.raises(TryLater, match=r"venue\.timeout"):
+        candles(place)
+
+
+def test_a_host_that_is_not_there(exchange: Callable[..., Exchange]) -> None:
+    place = exchange()
+    with pytest.raises(TryLater, match=r"venue\.unreachable"):
+        candles(place, base_url="http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error", "event"),
+    [
+        (400, '{"code":-1121,"msg":"Invalid symbol."}', SkipThis, "venue.unknown_instrument"),
+        (401, '{"code":-2015,"msg":"Invalid API-key, IP, or permissions for action."}', FixConfig, ""),
+        (451, '{"code":0,"msg":"Service unavailable from a restricted location"}', FixConfig, ""),
+        (400, '{"code":-1003,"msg":"Too many requests"}', TryLater, "venue.rate_limited"),
+        (200, '{"an":"object"}', None, ""),
+        (200, '[["not","a","candle"]]', None, ""),
+    ],
+)
+def test_error_bodies_of_binance(
+    exchange: Callable[..., Exchange], status: int, body: str, error: type[Exception] | None, event: str
+) -> None:
+    place = exchange()
+    place.simulator.faults.inject(Fault(FaultKind.STATUS, path=KLINES, status=status, body=body, times=0))
+    if error is None:
+        try:
+            told = candles(place)
+        except TryLater as caught:
+            assert caught.event == "venue.unreadable"  # noqa: PT017
+        else:
+            assert told == []
+        return
+    with pytest.raises(error) as failed:
+        candles(place)
+    assert event in str(failed.value)
+
+
+def test_a_rate_limit_of_bybit_comes_with_status_200(exchange: Callable[..., Exchange]) -> None:
+    place = exchange()
+    body = '{"retCode":10006,"retMsg":"Too many visits. Exceeded the API Rate Limit.","result":{}}'
+    place.simulator.faults.inject(Fault(FaultKind.STATUS, path="/v5/market/kline", status=200, body=body))
+
+    async def ask():
+        venue = place.venue("bybit", Market.SPOT)
+        told = await venue.candles(_bybit_btc(), Timeframe.H1, NOW - 5 * HOUR_MS, 3)
+        await venue.close()
+        return told
+
+    assert len(asyncio.run(ask())) == 3
+    assert len(place.pauses.seconds) == 1
+
+
+def _bybit_btc():
+    return replace(BTC, venue="bybit")
+
+
+def test_retry_after_holds_seconds_or_a_date() -> None:
+    assert retry_after_s("12") == 12.0
+    assert retry_after_s(formatdate(time.time() + 100, usegmt=True)) == pytest.approx(100, abs=3)
+    assert retry_after_s("-4") == 0.0
+    assert retry_after_s(None) is None
+    assert retry_after_s("soon") is None

@@ -1,0 +1,58 @@
+"""Regimes and what they ask for."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from sereno.core.errors import SkipThis
+from sereno.core.settings.sections import SignalSettings
+from sereno.core.signal import Regime
+from sereno.core.timeframe import Timeframe
+from sereno.features.registry import feature_names
+from sereno.signals.decide import floors_of
+from sereno.signals.regime import ADX, ATR_RATIO, MULTIPLIERS, regime_of
+
+SETTINGS = SignalSettings()
+
+
+@pytest.mark.parametrize(
+    ("adx", "ratio", "regime"),
+    [
+        (25.0, 1.0, Regime.TREND),
+        (24.99, 1.0, Regime.RANGE),
+        (60.0, 1.8, Regime.HIGH_VOL),
+        (5.0, 1.8, Regime.HIGH_VOL),
+        (5.0, 1.79, Regime.RANGE),
+    ],
+)
+def test_names(adx: float, ratio: float, regime: Regime) -> None:
+    found, reason = regime_of(adx, ratio, SETTINGS)
+    assert found is regime
+    assert reason
+
+
+@pytest.mark.parametrize(("adx", "ratio"), [(math.nan, 1.0), (20.0, math.nan), (math.inf, 1.0)])
+def test_trap_c12_3_a_missing_reading_is_not_range(adx: float, ratio: float) -> None:
+    with pytest.raises(SkipThis, match="regime.unknown"):
+        regime_of(adx, ratio, SETTINGS)
+
+
+def test_the_settings_move_the_borders() -> None:
+    assert regime_of(20.0, 1.0, SignalSettings(adx_trend=15.0))[0] is Regime.TREND
+    assert regime_of(20.0, 1.5, SignalSettings(high_vol_atr_ratio=1.4))[0] is Regime.HIGH_VOL
+
+
+def test_high_volatility_asks_for_the_most_and_range_for_what_is_set() -> None:
+    trend, middle, wild = (floors_of(SETTINGS, regime) for regime in Regime)
+    assert trend.prob_min < middle.prob_min < wild.prob_min
+    assert trend.min_expected_return < middle.min_expected_return < wild.min_expected_return
+    assert trend.risk_max > middle.risk_max > wild.risk_max
+    assert (middle.prob_min, middle.risk_max) == (SETTINGS.prob_min, SETTINGS.risk_max)
+    assert set(MULTIPLIERS) == set(Regime)
+    assert floors_of(SignalSettings(prob_min=0.99, risk_max=0.99), Regime.HIGH_VOL).prob_min == 1.0
+
+
+def test_the_features_that_name_a_regime_exist() -> None:
+    assert {ADX, ATR_RATIO} <= set(feature_names(Timeframe.H1))

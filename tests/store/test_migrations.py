@@ -1,0 +1,171 @@
+"""The schema goes up and down with data in it, and equals what the code expects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, inspect
+
+from sereno.core.errors import FixConfig, StopTrading
+from sereno.core.mode import Mode
+from sereno.core.order import EquityPoint
+from sereno.store.ledger import (
+    Ledger,
+    audit,
+    equity,
+    fills,
+    findings,
+    forecasts,
+    instruments,
+    leases,
+    model_versions,
+    open_ledger,
+    orders,
+    positions,
+    risk_state,
+    runs,
+    signals,
+)
+from sereno.store.ledger.opening import HEAD, REVISIONS, connect, revision
+from sereno.store.ledger.schema import AGGREGATES, metadata
+from sereno.store.ledger.upgrading import downgrade, script, upgrade
+from tests.store import ledger_examples as examples
+from tests.store.test_ledger_records import MODEL, RULES, RUN
+
+
+def fill_every_table(ledger: Ledger) -> None:
+    with ledger.begin() as tx:
+        instruments.save(tx, examples.BTC, RULES, examples.DAY)
+        runs.start(tx, RUN)
+        leases.acquire(tx, "job", "me", examples.DAY, 1000)
+        forecasts.save(tx, "fc1", examples.HOURLY, Mode.PAPER, examples.outlook())
+        examples.populate(tx)
+        equity.add(tx, EquityPoint(examples.DAY, Mode.PAPER, "paper", examples.NO_FLOAT, examples.NO_FLOAT))
+        risk_state.save(tx, examples.risk(), 0)
+        model_versions.save(tx, MODEL)
+        audit.append(tx, examples.DAY, "me", "did", "it", {"n": 1})
+        findings.add(tx, findings.Finding("x1", examples.DAY, "stale", "high", "BTC", "old", {}))
+
+
+def contents(tx: Connection, without: dict[str, set[str]]) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for name in sorted(metadata.tables):
+        if name in without and "*" in without[name]:
+            continue
+        rows = tx.exec_driver_sql(f"SELECT * FROM {name}").mappings().all()
+        found[name] = [{k: v for k, v in row.items() if k not in without.get(name, ())} for row in rows]
+    return found
+
+
+def test_the_newest_revision_is_the_one_that_opening_expects() -> None:
+    known = [one.revision for one in script().walk_revisions()]
+    assert tuple(reversed(known)) == REVISIONS
+    assert script().get_current_head() == HEAD
+
+
+def test_the_revisions_lie_inside_the_package() -> None:
+    import sereno.store.ledger as package
+
+    folder = Path(str(package.__file__)).parent / "migrations"
+    assert (folder / "env.py").is_file()
+    assert len(list((folder / "versions").glob("v*.py"))) == len(REVISIONS)
+
+
+def test_every_aggregate_is_in_the_schema() -> None:
+    assert {one.table.name for one in AGGREGATES} == set(metadata.tables)
+
+
+def test_migrated_schema_equals_the_codes(ledger: Ledger) -> None:
+    with ledger.read() as tx:
+        context = MigrationContext.configure(tx, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_rules_of_the_migrated_schema_equal_the_codes(fresh_url: str) -> None:
+    migrated = open_ledger(fresh_url)
+    with migrated.begin() as tx:
+        before = rules_of(tx)
+        metadata.drop_all(tx)
+        metadata.create_all(tx)
+        assert rules_of(tx) == before
+    migrated.close()
+
+
+def rules_of(tx: Connection) -> dict[str, object]:
+    look = inspect(tx)
+    return {
+        name: (
+            sorted((c["name"], c["sqltext"]) for c in look.get_check_constraints(name)),
+            sorted((str(c["name"]), tuple(c["column_names"])) for c in look.get_unique_constraints(name)),
+            sorted((str(c["name"]), str(c["referred_table"])) for c in look.get_foreign_keys(name)),
+            sorted((str(c["name"]), tuple(c["column_names"])) for c in look.get_indexes(name)),
+            tuple(look.get_pk_constraint(name)["constrained_columns"]),
+        )
+        for name in metadata.tables
+    }
+
+
+def test_down_and_up_again_with_data_in_every_table(ledger: Ledger) -> None:
+    fill_every_table(ledger)
+    lost = {"findings": {"*"}, "job_runs": {"details"}}
+    with ledger.read() as tx:
+        before = contents(tx, lost)
+    assert all(rows for rows in before.values())
+    downgrade(ledger, "0001")
+    assert revision(ledger) == "0001"
+    with ledger.read() as tx:
+        assert contents(tx, lost) == before
+        assert "findings" not in inspect(tx).get_table_names()
+    upgrade(ledger)
+    with ledger.read() as tx:
+        assert contents(tx, lost) == before
+        assert findings.recent(tx) == []
+        assert runs.latest(tx)[0].details == {}
+        assert fills.get(tx, "f1") == examples.fill()
+    with pytest.raises(StopTrading, match="sealed"), ledger.begin() as tx:
+        tx.exec_driver_sql("DELETE FROM fills")
+
+
+def test_down_to_nothing_and_up_again(ledger: Ledger) -> None:
+    fill_every_table(ledger)
+    downgrade(ledger, "base")
+    assert revision(ledger) is None
+    with ledger.read() as tx:
+        assert set(inspect(tx).get_table_names()) <= {"alembic_version"}
+    upgrade(ledger)
+    fill_every_table(ledger)
+    with ledger.read() as tx:
+        assert signals.get(tx, "s1") == examples.signal()
+
+
+def test_an_old_ledger_with_data_is_brought_up_by_opening(fresh_url: str) -> None:
+    old = connect(fresh_url)
+    upgrade(old, "0001")
+    with old.begin() as tx:
+        examples.populate(tx)
+    old.close()
+    ledger = open_ledger(fresh_url)
+    assert revision(ledger) == HEAD
+    with ledger.read() as tx:
+        assert orders.get(tx, "o1") == examples.order()
+        assert positions.get(tx, "p1") == examples.position()
+    ledger.close()
+
+
+def test_a_migration_that_fails_changes_nothing(ledger: Ledger) -> None:
+    with ledger.begin() as tx:
+        tx.exec_driver_sql("DROP INDEX orders_by_position")
+    with pytest.raises(StopTrading):
+        downgrade(ledger, "0001")
+    assert revision(ledger) == HEAD
+    with ledger.read() as tx:
+        assert "findings" in inspect(tx).get_table_names()
+
+
+def test_a_revision_that_does_not_exist_is_refused(ledger: Ledger) -> None:
+    with pytest.raises(FixConfig, match="ledger.no_such_revision"):
+        downgrade(ledger, "0000abcd")
