@@ -7,20 +7,20 @@ from hashlib import sha256
 from inspect import getsource
 from typing import Any
 
-import numba as nb
 import numpy as np
+from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from sereno.core.candle import F64, I64
+from sereno.core.compiled import kept
 from sereno.core.money import round_money
 
-_grid = nb.njit(cache=True)(round_money)
+_grid = register_jitable(round_money)
 
 
 def _compiled(sources: str) -> Any:
     """The kernel; what is kept on disk is good for these sources only."""
 
-    @nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
     def walk(
         sign: int,
         open_: F64,
@@ -76,7 +76,7 @@ def _compiled(sources: str) -> Any:
                     stop = max(stop, moved) if sign > 0 else min(stop, moved)
         return outcome, net, last
 
-    return walk
+    return kept(walk)
 
 
 walk = _compiled(sha256(getsource(round_money).encode()).hexdigest())

@@ -11,11 +11,11 @@ import inspect
 from hashlib import sha256
 from typing import Any
 
-import numba
 import numpy as np
 from numba.extending import register_jitable
 
 from sereno.core import money, timeframe
+from sereno.core.compiled import kept
 from sereno.trading import rules
 
 _RULES = (
@@ -95,15 +95,6 @@ COUNTS = ("paused", "cooldown", "quantity_too_small", "signal_expired", "open_at
 def _sources_digest() -> str:
     sources = (inspect.getsource(module) for module in (money, timeframe, rules))
     return sha256("".join(sources).encode()).hexdigest()
-
-
-def _kept(function: Any) -> Any:
-    """Compiled with a cache beside the source or in the user's cache folder; without one where neither
-    can be written, as in a locked-down unit without NUMBA_CACHE_DIR."""
-    try:
-        return numba.njit(cache=True, nogil=True)(function)
-    except RuntimeError:
-        return numba.njit(nogil=True)(function)
 
 
 def _compiled(sources: str) -> Any:
@@ -239,7 +230,7 @@ def _compiled(sources: str) -> Any:
             trades += 1
         return trades
 
-    return _kept(walk)
+    return kept(walk)
 
 
 walk = _compiled(_sources_digest())

@@ -1,0 +1,20 @@
+"""Compiled loops whose machine code is kept between runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def kept(function: Any) -> Any:
+    """`function` compiled by Numba without fast-math, cached beside its source or in the user's folder.
+
+    Where neither can be written, as in a locked-down unit without NUMBA_CACHE_DIR, it is compiled
+    anew in each process. Numba's cache looks only at the function's own file: a caller whose loop
+    uses other sources keeps their digest in the function's closure.
+    """
+    import numba
+
+    try:
+        return numba.njit(cache=True, nogil=True)(function)
+    except RuntimeError:
+        return numba.njit(nogil=True)(function)
