@@ -1,0 +1,1 @@
+"""Checks over what the desk recorded, and the channels that carry alerts."""

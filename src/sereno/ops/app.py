@@ -1,0 +1,183 @@
+"""The one place that opens doors: from settings to clock, lake, ledger, registry and venue."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from sereno.core.clock import Clock, SimClock, WallClock
+from sereno.core.errors import FixConfig
+from sereno.core.instrument import Instrument, Series
+from sereno.core.mode import Mode
+from sereno.core.settings import Paths, Settings
+from sereno.ops.launch import Launch
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from sereno.market.venue import Venue
+    from sereno.ops.steps.decider import Decider
+    from sereno.store.lake import Lake
+    from sereno.store.ledger import Ledger
+    from sereno.store.registry import Registry
+
+ACCOUNT = "paper"
+COMMIT_VARIABLE = "SERENO_COMMIT"
+SIM_ADDRESS = "sim_address.json"
+
+
+class Desk:
+    """Everything a job may need, opened when it is first asked for.
+
+    options   words that give a child process the same settings
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        base_url: str = "",
+        options: tuple[str, ...] = (),
+    ) -> None:
+        self.settings = settings
+        self.options = options
+        self.paths: Paths = settings.paths
+        self.mode: Mode = settings.mode
+        self.account = ACCOUNT
+        self._base_url = base_url
+        self.clock: Clock = clock or clock_of(settings)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """Where orders, fills, positions and all other records are kept."""
+        return open_desk_ledger(self.settings)
+
+    @cached_property
+    def lake(self) -> Lake:
+        """Where candles and facts are kept; a simulated one refuses real data, and the reverse."""
+        from sereno.store.lake import open_lake
+        from sereno.store.lake_words import Origin
+
+        origin = Origin.REAL if self._world_is_real else Origin.SYNTHETIC
+        return open_lake(self.settings.lake, self.paths.lake, origin=origin)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """Where model artefacts are kept."""
+        from sereno.store.registry import Registry
+
+        return Registry(self.paths.registry)
+
+    @cached_property
+    def decider(self) -> Decider:
+        """Makes signals; keeps engines warm and models loaded."""
+        from sereno.ops.steps.decider import Decider
+
+        return Decider(self)
+
+    @property
+    def _world_is_real(self) -> bool:
+        return self.mode is not Mode.SIM or self.settings.sim.candles_dir is not None
+
+    @property
+    def instruments(self) -> tuple[Instrument, ...]:
+        """What is collected and traded."""
+        return self.settings.venue.listed()
+
+    @property
+    def series(self) -> tuple[Series, ...]:
+        """Every traded series, instruments first."""
+        return tuple(
+            Series(instrument, timeframe)
+            for timeframe in self.settings.candles.timeframes
+            for instrument in self.instruments
+        )
+
+    @property
+    def source(self) -> str:
+        """Where candles come from, as the lake notes it."""
+        return f"sim:{self.settings.venue.name}" if self.mode is Mode.SIM else self.settings.venue.name
+
+    @cached_property
+    def git_commit(self) -> str:
+        """The code that runs: from the environment, else from git; `unknown` if neither knows."""
+        return os.environ.get(COMMIT_VARIABLE, "") or _commit_of_checkout() or "unknown"
+
+    @property
+    def launch(self) -> Launch:
+        """How this desk starts children with the same settings."""
+        return Launch(self.options, self.paths.logs)
+
+    def venue(self) -> Venue:
+        """A venue, not yet opened; the caller opens and closes it."""
+        from sereno.market.venues import make_venue
+
+        return make_venue(self.settings.venue, base_url=self.venue_url(), clock=self.clock)
+
+    def venue_url(self) -> str:
+        """Address of the venue's REST API; empty is the venue's own.
+
+        Raises FixConfig in mode sim when no simulator has told its address.
+        """
+        given = self.settings.venue.base_url or self._base_url
+        if given or self.mode is not Mode.SIM:
+            return given
+        return sim_address(self.paths)
+
+    def close(self) -> None:
+        """Close what was opened."""
+        if "ledger" in self.__dict__:
+            self.ledger.close()
+
+
+def clock_of(settings: Settings) -> Clock:
+    """The desk's clock: the world's in mode sim, the host's otherwise."""
+    return SimClock(settings.paths.clock_file) if settings.mode is Mode.SIM else WallClock()
+
+
+def open_desk_ledger(settings: Settings) -> Ledger:
+    """The ledger of these settings, migrated to the newest schema."""
+    from sereno.store.ledger import ledger_url, open_ledger
+
+    settings.paths.root.mkdir(parents=True, exist_ok=True)
+    url = ledger_url(settings.ledger, settings.paths.ledger_file)
+    return open_ledger(url, busy_timeout_s=settings.ledger.busy_timeout_s)
+
+
+def sim_address(paths: Paths) -> str:
+    """Where the running simulator listens. Raises FixConfig when none has said so."""
+    try:
+        return str(json.loads((paths.run / SIM_ADDRESS).read_text())["url"])
+    except FileNotFoundError as cause:
+        raise FixConfig(
+            "sim.no_address",
+            remedy="the simulator is not running: start it with `sereno sim` or use `sereno up`",
+        ) from cause
+
+
+def _commit_of_checkout() -> str:
+    folder = Path(__file__).resolve().parent
+    try:
+        done = subprocess.run(  # noqa: S603 - fixed words
+            ["git", "-C", str(folder), "rev-parse", "--short=12", "HEAD"],  # noqa: S607
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
+    except OSError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,0 +1,116 @@
+"""What the ledger says about the desk at one moment; console, API, metrics and checks all read this."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select
+
+from sereno.core.clock import WallClock
+from sereno.core.mode import Mode
+from sereno.core.settings import Settings
+from sereno.core.timeframe import UtcMs
+from sereno.ops.jobs import Job, jobs_of
+from sereno.ops.lease import lease_name
+from sereno.ops.process import is_dead
+from sereno.store.ledger import leases, runs
+from sereno.store.ledger.runs import JobRun, RunStatus
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+SIGNAL_ROUND = "signals-pass"
+ENDED_SEEN = 20
+FAILED = (RunStatus.ERROR, RunStatus.TIMEOUT, RunStatus.ABANDONED)
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """A row of the table of jobs with what became of it.
+
+    last       newest run, ended or not; for `signals` the newest pass over the candles
+    last_well  newest run that succeeded
+    alive      whether a daemon holds its lease; None for a timed job
+    """
+
+    job: Job
+    last: JobRun | None
+    last_well: JobRun | None
+    alive: bool | None
+
+
+def jobs_in_force(settings: Settings) -> tuple[Job, ...]:
+    """The table without the jobs that are disabled."""
+    rows = jobs_of(settings.recommendation_update_time)
+    return tuple(job for job in rows if job.name not in settings.jobs.disabled)
+
+
+def record_name(job: Job) -> str:
+    """Under which name a job's newest piece of work is recorded."""
+    return SIGNAL_ROUND if job.name == "signals" else job.name
+
+
+def job_states(tx: Connection, settings: Settings) -> tuple[JobState, ...]:
+    """Every job in force."""
+    return tuple(
+        JobState(
+            job,
+            last_run(tx, record_name(job), settings.mode),
+            last_run(tx, record_name(job), settings.mode, RunStatus.SUCCESS),
+            lease_is_held(tx, lease_name(settings.mode, job.name)) if job.is_daemon else None,
+        )
+        for job in jobs_in_force(settings)
+    )
+
+
+def last_run(tx: Connection, name: str, mode: Mode, status: RunStatus | None = None) -> JobRun | None:
+    """Newest run of a job in a mode."""
+    run = runs.last(tx, name, status)
+    if run is None or run.mode is mode:
+        return run
+    return next(
+        (r for r in runs.latest(tx, name, 500) if r.mode is mode and (status is None or r.status is status)),
+        None,
+    )
+
+
+def last_ended(tx: Connection, name: str, mode: Mode) -> JobRun | None:
+    """Newest run of a job that has ended, however it ended."""
+    found = runs.latest(tx, name, ENDED_SEEN)
+    return next((r for r in found if r.mode is mode and r.status is not RunStatus.RUNNING), None)
+
+
+def last_starts(tx: Connection, settings: Settings) -> Mapping[str, UtcMs]:
+    """Desk time of each timed job's newest start."""
+    states = job_states(tx, settings)
+    return {s.job.name: s.last.started_ms for s in states if s.last and not s.job.is_daemon}
+
+
+def failures(tx: Connection, name: str, mode: Mode) -> int:
+    """How many recorded runs of a job failed."""
+    c = runs.table.c
+    wanted = select(func.count()).where(c.job == name, c.mode == mode, c.status.in_(FAILED))
+    return int(tx.execute(wanted).scalar_one())
+
+
+def lease_is_held(tx: Connection, name: str) -> bool:
+    """Whether a lease has a holder that renews it and is not known to be dead."""
+    c = leases.table.c
+    row = tx.execute(select(c.holder, c.expires_ms).where(c.name == name)).one_or_none()
+    if row is None or row.holder is None:
+        return False
+    return row.expires_ms > WallClock().now_ms() and not is_dead(row.holder)
+
+
+def duration_s(run: JobRun | None) -> float | None:
+    """Wall time a run took; None while it runs."""
+    value = run.details.get("duration_s") if run else None
+    return float(value) if isinstance(value, int | float) else None
+
+
+def ended_wall_s(run: JobRun | None) -> float | None:
+    """Host's time of a run's end; None while it runs."""
+    value = run.details.get("wall_ms") if run else None
+    return value / 1000 if isinstance(value, int | float) else None

@@ -1,0 +1,97 @@
+"""One full pass along the path of the data, each step a job of its own process, with progress."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sereno.core.settings import Settings
+from sereno.ops.app import open_desk_ledger
+from sereno.ops.launch import Launch, end_children
+from sereno.ops.progress import read_progress
+from sereno.ops.runner import progress_file
+
+if TYPE_CHECKING:
+    from sereno.ops.console import Console
+
+HELD = 75
+POLL_S = 0.1
+
+
+def steps_of(*, trained: bool) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """(name, words) of each step; training is left out where every series has a served model."""
+    steps: list[tuple[str, tuple[str, ...]]] = [
+        ("collector", ("run", "collector")),
+        ("features", ("run", "features")),
+        ("train", ("run", "train")),
+        ("signals", ("infer",)),
+        ("positions", ("run", "positions")),
+    ]
+    return tuple(step for step in steps if not (trained and step[0] == "train"))
+
+
+def first_pass(
+    settings: Settings, launch: Launch, console: Console, stopping: Callable[[], bool]
+) -> tuple[str, ...]:
+    """Run the steps in order; answers those that failed. Later steps run although earlier ones failed."""
+    failed = []
+    for name, words in steps_of(trained=is_trained(settings)):
+        if stopping():
+            break
+        status = _step(settings, launch, console, stopping, name, words)
+        if status not in (0, HELD) and not stopping():
+            failed.append(name)
+            console.say(
+                f"{name} failed: {_why(settings, name) or status}; more in {launch.logs / f'{name}.log'}"
+            )
+    console.first_report()
+    return tuple(failed)
+
+
+def _step(
+    settings: Settings,
+    launch: Launch,
+    console: Console,
+    stopping: Callable[[], bool],
+    name: str,
+    words: tuple[str, ...],
+) -> int:
+    told = progress_file(settings, "signals-pass" if name == "signals" else name).path
+    began = time.monotonic()
+    child = launch.start(name, *words)
+    try:
+        with console.step(name) as show:
+            while child.poll() is None and not stopping():
+                show(read_progress(told))
+                time.sleep(POLL_S)
+    finally:
+        end_children((child,))
+    if child.returncode == 0:
+        console.say(f"{name} done in {time.monotonic() - began:.1f} s")
+    return int(child.returncode)
+
+
+def _why(settings: Settings, name: str) -> str:
+    """What the step's record says of its failure; nothing when it left none."""
+    from sereno.ops.facts import SIGNAL_ROUND, last_ended
+
+    ledger = open_desk_ledger(settings)
+    with ledger.read() as tx:
+        run = last_ended(tx, SIGNAL_ROUND if name == "signals" else name, settings.mode)
+    ledger.close()
+    return run.error or "" if run else ""
+
+
+def is_trained(settings: Settings) -> bool:
+    """Whether every role of every traded series has a current model."""
+    from sereno.core.instrument import Series
+    from sereno.store.registry import Registry
+
+    registry = Registry(settings.paths.registry)
+    return all(
+        registry.current(role, Series(instrument, timeframe)) is not None
+        for role in ("trend", "return", "risk")
+        for instrument in settings.venue.listed()
+        for timeframe in settings.candles.timeframes
+    )

@@ -1,0 +1,98 @@
+"""The right to run a job: taken before, renewed while it lives, given back after."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import structlog
+
+from sereno.core.clock import WallClock
+from sereno.core.mode import Mode
+from sereno.ops.process import holder_name, is_dead
+from sereno.store.ledger import leases
+
+if TYPE_CHECKING:
+    from sereno.store.ledger import Ledger
+
+_log = structlog.get_logger("sereno.lease")
+
+
+def lease_name(mode: Mode, job: str) -> str:
+    """Leases of different modes do not meet."""
+    return f"job:{mode}:{job}"
+
+
+class Lease:
+    """One holder's lease. Wall time: it must expire although a simulated clock stands still."""
+
+    def __init__(self, ledger: Ledger, name: str, *, ttl_s: float) -> None:
+        self.name = name
+        self.holder = holder_name()
+        self.ttl_s = ttl_s
+        self._ledger = ledger
+        self._wall = WallClock()
+
+    def take(self) -> bool:
+        """Whether it is ours now; that of a dead process on this host is taken over at once."""
+        with self._ledger.begin() as tx:
+            return leases.acquire(
+                tx, self.name, self.holder, self._wall.now_ms(), int(self.ttl_s * 1000), is_dead=is_dead
+            )
+
+    def renew(self) -> bool:
+        """Whether it is still ours, for another `ttl_s`."""
+        with self._ledger.begin() as tx:
+            return leases.renew(tx, self.name, self.holder, self._wall.now_ms(), int(self.ttl_s * 1000))
+
+    def give_back(self) -> None:
+        """Let the next one have it."""
+        with self._ledger.begin() as tx:
+            leases.release(tx, self.name, self.holder)
+
+
+class Heartbeat:
+    """Renews a daemon's lease from a thread, for as long as the daemon shows life.
+
+    `on_lost` is called, once, when the lease is gone or no life was shown for `stall_s`.
+    """
+
+    def __init__(self, lease: Lease, *, stall_s: float, on_lost: Callable[[str], None]) -> None:
+        self._lease = lease
+        self._stall_s = stall_s
+        self._on_lost = on_lost
+        self._alive_at = time.monotonic()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+
+    def alive(self) -> None:
+        """The daemon's loop goes on."""
+        self._alive_at = time.monotonic()
+
+    def start(self) -> None:
+        """Begin renewing."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End renewing and wait for it."""
+        self._stop.set()
+        self._thread.join(timeout=10)
+
+    def _beat(self) -> None:
+        while not self._stop.wait(self._lease.ttl_s / 3):
+            why = self._fault()
+            if why:
+                _log.error("lease.lost", lease=self._lease.name, why=why)
+                self._on_lost(why)
+                return
+
+    def _fault(self) -> str | None:
+        if time.monotonic() - self._alive_at > self._stall_s:
+            return f"no sign of life for {self._stall_s:.0f} s"
+        try:
+            return None if self._lease.renew() else "another process holds the lease"
+        except Exception as cause:  # noqa: BLE001 - a busy ledger now may answer at the next beat
+            _log.warning("lease.renew_failed", lease=self._lease.name, error=str(cause))
+            return None

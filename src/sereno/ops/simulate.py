@@ -1,0 +1,89 @@
+"""Bringing the simulator up for one set of settings: its own process for a desk, in-process for a soak."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from sereno.core.settings import Settings
+from sereno.ops.app import SIM_ADDRESS
+from sereno.ops.process import holder_name
+
+if TYPE_CHECKING:
+    from sereno.sim.server import Simulator
+    from sereno.sim.time import SimulatedTime
+    from sereno.sim.world import World
+
+_log = structlog.get_logger("sereno.sim")
+
+
+def world_of(settings: Settings) -> World:
+    """The world that these settings describe."""
+    from sereno.sim.world import make_world
+
+    return make_world(
+        settings.sim,
+        instruments=settings.venue.listed(),
+        venue=settings.venue.name,
+        market=settings.venue.market,
+        timeframe=settings.candles.timeframes[0],
+        finest=min(settings.candles.collected(), key=lambda tf: tf.ms),
+    )
+
+
+def speed_of(settings: Settings) -> float:
+    """Simulated per wall time; 0: stepped."""
+    from sereno.sim.time import speed_of as speed
+
+    return speed(settings.sim.seconds_per_candle, settings.candles.timeframes[0])
+
+
+def world_clock(settings: Settings, world: World, *, speed: float) -> SimulatedTime:
+    """The world's clock; it goes on where an earlier run stopped."""
+    from sereno.sim.time import SimulatedTime
+
+    return SimulatedTime(
+        world.clock_start_ms, speed=speed, end_ms=world.end_ms, path=settings.paths.clock_file
+    )
+
+
+def serve_simulator(settings: Settings, *, standing: bool = False) -> None:
+    """Serve until told to end; what `sereno sim` does.
+
+    standing   start with the clock at rest; `POST /sim/speed` lets it go
+    """
+    from sereno.sim.server import serve_forever
+
+    leave = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: leave.set())
+    world = world_of(settings)
+    clock = world_clock(settings, world, speed=0.0 if standing else speed_of(settings))
+    address = settings.paths.run / SIM_ADDRESS
+
+    def tell(simulator: Simulator) -> None:
+        _write_address(address, simulator.base_url)
+        _log.info("sim.ready", address=simulator.base_url, speed=clock.speed)
+
+    try:
+        serve_forever(world, clock, settings.sim.host, settings.sim.port, on_ready=tell, leave=leave)
+    finally:
+        _remove_own(address)
+
+
+def _write_address(path: Path, url: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    draft.write_text(json.dumps({"url": url, "holder": holder_name()}))
+    draft.replace(path)
+
+
+def _remove_own(path: Path) -> None:
+    if path.exists() and json.loads(path.read_text()).get("holder") == holder_name():
+        path.unlink()

@@ -1,0 +1,110 @@
+"""What the live table and `sereno status` show, read at one moment from ledger, files and clock."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sereno.core.clock import Clock
+from sereno.core.errors import SerenoError
+from sereno.core.order import EquityPoint, Position
+from sereno.core.settings import Paths, Settings
+from sereno.core.signal import Signal
+from sereno.core.timeframe import UtcMs, iso
+from sereno.ops.facts import JobState, job_states
+from sereno.ops.process import is_dead
+from sereno.store.ledger import equity, positions, signals
+
+if TYPE_CHECKING:
+    from sereno.ops.scheduler import Scheduler
+    from sereno.store.ledger import Ledger
+
+API_ADDRESS = "api_address.json"
+NEWEST_SIGNALS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The desk at `now_ms` of its own time (None: no clock). `newest` is the newest candle by series."""
+
+    now_ms: UtcMs | None
+    mode: str
+    jobs: tuple[JobState, ...]
+    running: frozenset[str]
+    next_ms: Mapping[str, UtcMs]
+    newest: Mapping[str, str]
+    signals: tuple[Signal, ...]
+    positions: tuple[Position, ...]
+    closed: int
+    equity: EquityPoint | None
+    api: str
+    report: str
+
+    def line(self) -> str:
+        """All of it in one line."""
+        newest = self.signals[0] if self.signals else None
+        told = f"{newest.series.instrument.symbol} {newest.decision} ({newest.reason})" if newest else "none"
+        value = f"{self.equity.equity_quote:.2f}" if self.equity else "-"
+        at = iso(self.now_ms) if self.now_ms is not None else "no clock"
+        return (
+            f"{at} signal: {told}; open positions {len(self.positions)}, closed {self.closed}, "
+            f"equity {value}; {self.api}"
+        )
+
+
+def take_snapshot(
+    settings: Settings, ledger: Ledger, clock: Clock, scheduler: Scheduler | None = None
+) -> Snapshot:
+    """Read everything once."""
+    try:
+        now = clock.now_ms()
+    except SerenoError:
+        now = None
+    with ledger.read() as tx:
+        states = job_states(tx, settings)
+        newest_signals = signals.recent(tx, None, NEWEST_SIGNALS, mode=settings.mode)
+        open_positions = positions.open(tx, settings.mode, "paper")
+        closed = positions.recent(tx, settings.mode, "paper", 10_000, closed_only=True)
+        point = equity.latest(tx, settings.mode, "paper")
+    timed = {} if scheduler is None else {j.name: scheduler.next_firing(j) for j in scheduler.timed}
+    return Snapshot(
+        now_ms=now,
+        mode=settings.mode,
+        jobs=states,
+        running=frozenset() if scheduler is None else frozenset(scheduler.running),
+        next_ms={name: at for name, at in timed.items() if at is not None},
+        newest=_newest_candles(states),
+        signals=tuple(newest_signals),
+        positions=tuple(open_positions),
+        closed=len(closed),
+        equity=point,
+        api=api_address(settings.paths),
+        report=_report(settings.paths.reports),
+    )
+
+
+def api_address(paths: Paths) -> str:
+    """Where the API of this desk listens; empty when it does not."""
+    try:
+        told = json.loads((paths.run / API_ADDRESS).read_text())
+    except FileNotFoundError:
+        return ""
+    return "" if is_dead(str(told["holder"])) else str(told["url"])
+
+
+def _newest_candles(states: tuple[JobState, ...]) -> dict[str, str]:
+    """Newest candle by series, as the collector last told it: the console need not open the lake."""
+    run = next((s.last_well for s in states if s.job.name == "collector"), None)
+    series = run.details.get("series") if run else None
+    if not isinstance(series, dict):
+        return {}
+    stamps = {key: facts.get("newest_open_ms") for key, facts in series.items()}
+    return {key: iso(at) for key, at in stamps.items() if isinstance(at, int)}
+
+
+def _report(folder: Path) -> str:
+    found = sorted(folder.glob("*.html"), key=lambda path: path.stat().st_mtime)
+    return str(found[-1]) if found else ""

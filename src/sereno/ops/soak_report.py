@@ -1,0 +1,130 @@
+"""What a soak showed: runs, failures, signals, trades, equity and the invariants, as text and as a page."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sereno.core.timeframe import DAY_MS, UtcMs, iso
+from sereno.ops.invariants import INVARIANTS, MOST
+from sereno.ops.run import Finished
+from sereno.store.ledger import equity, positions, signals
+from sereno.trading.statistics import Statistics, statistics
+
+if TYPE_CHECKING:
+    from sereno.ops.app import Desk
+
+MOST_FAULTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class SoakReport:
+    """Figures of a soak. `broken` holds the violations by invariant, none when it held."""
+
+    start_ms: UtcMs
+    end_ms: UtcMs
+    wall_s: float
+    runs: dict[str, tuple[int, int, float]]
+    failures: tuple[str, ...]
+    decisions: dict[str, int]
+    reasons: dict[str, int]
+    figures: Statistics
+    first_equity: str
+    last_equity: str
+    curve: tuple[tuple[UtcMs, float], ...]
+    broken: dict[str, tuple[str, ...]]
+
+    @property
+    def well(self) -> bool:
+        """Whether nothing failed and every invariant held."""
+        return not self.failures and not any(self.broken.values())
+
+    @classmethod
+    def of(
+        cls, desk: Desk, runs: Sequence[Finished], start_ms: UtcMs, end_ms: UtcMs, wall_s: float
+    ) -> SoakReport:
+        """Read from the ledger what came of the runs."""
+        with desk.ledger.read() as tx:
+            made = signals.recent(tx, None, MOST, start_ms - DAY_MS, mode=desk.mode)
+            closed = positions.recent(tx, desk.mode, desk.account, MOST, closed_only=True)
+            points = equity.series(tx, desk.mode, desk.account, since=start_ms)
+        results = [float(p.pnl_quote) for p in reversed(closed) if p.pnl_quote is not None]
+        initial = float(desk.settings.risk.initial_equity_quote)
+        return cls(
+            start_ms=start_ms,
+            end_ms=end_ms,
+            wall_s=wall_s,
+            runs=_by_job(runs),
+            failures=tuple(
+                f"{r.job} at {iso(r.started_ms)}: {r.error}" for r in runs if r.status != "success"
+            ),
+            decisions=dict(Counter(s.decision.value for s in made)),
+            reasons=dict(Counter(s.reason for s in made).most_common()),
+            figures=statistics(results, initial_equity_quote=initial),
+            first_equity=f"{points[0].equity_quote:.2f}" if points else "-",
+            last_equity=f"{points[-1].equity_quote:.2f}" if points else "-",
+            curve=tuple((p.ts, float(p.equity_quote)) for p in points),
+            broken={name: tuple(check(desk, start_ms)) for name, check in INVARIANTS},
+        )
+
+    def lines(self) -> Iterator[str]:
+        """For the terminal."""
+        days = (self.end_ms - self.start_ms) / DAY_MS
+        yield f"{days:.1f} simulated days, {iso(self.start_ms)} to {iso(self.end_ms)}, in {self.wall_s:.0f} s"
+        for job, (count, failed, seconds) in self.runs.items():
+            yield f"  {job:<13} {count:>6} runs  {failed:>4} failed  {seconds:>8.1f} s"
+        yield "signals: " + _counted(self.decisions) + "; reasons: " + _counted(self.reasons)
+        f = self.figures
+        yield f"trades {f.trades}, net {f.net_quote:.2f}, equity {self.first_equity} to {self.last_equity}"
+        for name, faults in self.broken.items():
+            yield f"  {'holds ' if not faults else 'BROKEN'}  {name}"
+            yield from (f"          {fault}" for fault in faults[:MOST_FAULTS])
+        yield from (f"  FAILED  {failure}" for failure in self.failures[:MOST_FAULTS])
+        yield "all well" if self.well else "NOT well"
+
+
+def _by_job(runs: Sequence[Finished]) -> dict[str, tuple[int, int, float]]:
+    found: dict[str, tuple[int, int, float]] = {}
+    for run in runs:
+        count, failed, seconds = found.get(run.job, (0, 0, 0.0))
+        found[run.job] = (count + 1, failed + (run.status != "success"), seconds + run.duration_s)
+    return found
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {n}" for name, n in counts.items()) or "none"
+
+
+def write_soak_report(path: Path, report: SoakReport) -> None:
+    """The same as a page that needs nothing else, with the equity curve."""
+    body = "\n".join(escape(line) for line in report.lines())
+    page = (
+        "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>Soak</title>"
+        "<style>body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
+        "pre{overflow-x:auto}svg{width:100%;height:auto;border:1px solid #ccc}</style></head>"
+        f"<body><h1>Simulated days</h1>{_svg(report.curve)}<pre>{body}</pre></body></html>\n"
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(page)
+    draft.replace(path)
+
+
+def _svg(curve: Sequence[tuple[UtcMs, float]]) -> str:
+    if len(curve) < 2:
+        return "<p>No equity was recorded.</p>"
+    low, high = min(v for _, v in curve), max(v for _, v in curve)
+    first, wide = curve[0][0], max(1, curve[-1][0] - curve[0][0])
+    tall = (high - low) or 1.0
+    points = " ".join(
+        f"{(ts - first) / wide * 800:.1f},{190 - (v - low) / tall * 180:.1f}" for ts, v in curve
+    )
+    return (
+        f"<svg viewBox='0 0 800 200' role='img' aria-label='equity from {low:.2f} to {high:.2f}'>"
+        f"<polyline points='{points}' fill='none' stroke='#2457c5' stroke-width='1.5'/></svg>"
+    )

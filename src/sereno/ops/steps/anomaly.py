@@ -1,0 +1,217 @@
+"""The job `anomaly`: reads the facts, lets the checks look, keeps and tells what they noticed."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import structlog
+
+from sereno.core.clock import SimClock
+from sereno.core.errors import SerenoError
+from sereno.core.ids import stable_id
+from sereno.core.instrument import Series
+from sereno.core.timeframe import DAY_MS, UtcMs, iso
+from sereno.ops.facts import job_states, record_name
+from sereno.ops.jobs import Job
+from sereno.ops.run import Outcome, Run
+from sereno.ops.scheduler import quantum_ms
+from sereno.signals.publish import write_json
+from sereno.store.ledger import audit, equity, findings, forecasts, positions, runs
+from sereno.store.ledger import signals as kept_signals
+from sereno.store.ledger.runs import RunStatus
+from sereno.watch import checks
+from sereno.watch.channels.telegram import Telegram
+from sereno.watch.checks import Noticed, Severity
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from sereno.ops.app import Desk
+
+SIGNALS_SEEN = 200
+TRIPS_SEEN = 50
+DRAWDOWN_DAYS = 7
+RUNS_SEEN = 10
+KEEP_DAYS = 400
+TOLD = "anomaly.told"
+RECOVERED = "anomaly.recovered"
+_log = structlog.get_logger("sereno.anomaly")
+
+
+def look_for_anomalies(desk: Desk, _run: Run) -> Outcome:
+    """Look, keep, tell; forget records older than `KEEP_DAYS`. A channel that fails fails the run: silence must not look like health."""
+    now = desk.clock.now_ms()
+    noticed = look(desk, now)
+    with desk.ledger.begin() as tx:
+        for old in (runs, findings, forecasts):
+            old.prune(tx, now - KEEP_DAYS * DAY_MS)
+        for one in noticed:
+            findings.add(tx, _finding(one, now))
+    for one in noticed:
+        _log.warning(
+            "anomaly.found", check=one.check, severity=one.severity, subject=one.subject, message=one.message
+        )
+    write_json(desk.paths.reports / "anomalies.json", _page(noticed, now))
+    fault = _tell(desk, noticed, now)
+    counts = {s.value: sum(one.severity is s for one in noticed) for s in Severity}
+    return Outcome(
+        len(noticed), {"severities": counts, "findings": [_plain(n) for n in noticed]}, failed=fault
+    )
+
+
+def look(desk: Desk, now: UtcMs) -> tuple[Noticed, ...]:
+    """All checks over the desk as it is recorded."""
+    settings = desk.settings
+    series = [_series_facts(desk, one) for one in desk.series]
+    with desk.ledger.read() as tx:
+        signal_facts = [_signal_facts(desk, tx, one) for one in desk.series]
+        trips = positions.recent(tx, desk.mode, desk.account, TRIPS_SEEN, closed_only=True)
+        curve = equity.series(tx, desk.mode, desk.account, since=now - DRAWDOWN_DAYS * DAY_MS)
+        jobs = [_job_facts(desk, tx, state.job, state.alive, now) for state in job_states(tx, settings)]
+        cycle = runs.last(tx, "collector")
+    settle_ms = round(settings.candles.settle_s * 1000)
+    counted = (cycle.details.get("ok"), cycle.details.get("failed")) if cycle else (None, None)
+    ok, failed = (value if isinstance(value, int) else 0 for value in counted)
+    return (
+        *checks.stale_data(
+            series, now=now, stale_after_bars=settings.candles.stale_after_bars, settle_ms=settle_ms
+        ),
+        *checks.signal_drought(signal_facts, now=now),
+        *checks.one_sided(signal_facts),
+        *checks.old_models(_model_facts(desk), now=now, max_age_days=settings.models.max_age_days),
+        *checks.losing_streak(
+            [float(t.pnl_quote) for t in trips if t.pnl_quote is not None],
+            account=desk.account,
+            limit=settings.risk.losing_streak,
+        ),
+        *checks.drawdown([(p.ts, float(p.equity_quote)) for p in curve], account=desk.account),
+        *checks.failing_jobs(jobs),
+        *checks.failed_cycle(ok, failed, at=cycle.started_ms if cycle else now),
+    )
+
+
+def _series_facts(desk: Desk, series: Series) -> checks.SeriesFacts:
+    extent = desk.lake.extent(series)
+    return checks.SeriesFacts(series.key, series.timeframe, extent.last_open_ms if extent else None)
+
+
+def _signal_facts(desk: Desk, tx: Connection, series: Series) -> checks.SignalFacts:
+    found = kept_signals.recent(tx, series, SIGNALS_SEEN, mode=desk.mode)
+    oldest = found[-1].ts if found else None
+    return checks.SignalFacts(
+        series.key, series.timeframe, tuple((s.ts, s.decision.sign) for s in found), oldest
+    )
+
+
+def _model_facts(desk: Desk) -> list[checks.ModelFacts]:
+    from sereno.models.contract import Role
+
+    facts = []
+    for series in desk.series:
+        for role in Role:
+            current = desk.registry.current(role, series)
+            versions = {m.version: m.created_ms for m in desk.registry.versions(role, series)}
+            facts.append(checks.ModelFacts(role.value, series.key, versions.get(current or "")))
+    return facts
+
+
+def _job_facts(desk: Desk, tx: Connection, job: Job, alive: bool | None, now: UtcMs) -> checks.JobFacts:
+    ended = [
+        run
+        for run in runs.latest(tx, record_name(job), RUNS_SEEN)
+        if run.mode is desk.mode and run.status is not RunStatus.RUNNING
+    ]
+    going = [run for run in runs.running(tx, job.name) if run.mode is desk.mode and not job.is_daemon]
+    well = tuple((run.started_ms, run.status is RunStatus.SUCCESS) for run in ended)
+    due = None if job.is_daemon or going or not ended else _due(desk, job, now)
+    return checks.JobFacts(job.name, well, due, alive)
+
+
+def _due(desk: Desk, job: Job, now: UtcMs) -> UtcMs:
+    """The firing before the newest one: that one must have been served by now.
+
+    Under an accelerated clock firings coalesce, and some desk time passes while processes start.
+    """
+    zone = desk.settings.jobs.timezone
+    fastest = min(timeframe.ms for timeframe in desk.settings.candles.timeframes)
+    hurried = isinstance(desk.clock, SimClock)
+    slack = 3 * quantum_ms(fastest, desk.settings.sim.seconds_per_candle) if hurried else 0
+    newest = job.schedule.last_at_or_before(now - slack, zone)
+    return job.schedule.last_at_or_before(newest - 1, zone)
+
+
+def _tell(desk: Desk, noticed: tuple[Noticed, ...], now: UtcMs) -> str | None:
+    """Send what wakes people and was not told within a day, and what is well again; the fault if sending failed."""
+    with desk.ledger.read() as tx:
+        sent = _told_before(tx)
+    fresh = checks.to_send(noticed, sent, now=now)
+    well = checks.recovered(noticed, sent)
+    channel = Telegram(desk.settings.notify)
+    for one in fresh:
+        fault = _deliver(channel, f"[{one.severity.upper()}] {one.check} {one.subject}: {one.message}")
+        if fault:
+            return fault
+        _note(desk, now, TOLD, one.key, {"severity": one.severity.value})
+    for key in well:
+        fault = _deliver(channel, f"[RECOVERED] {key}")
+        if fault:
+            return fault
+        _note(desk, now, RECOVERED, key, {})
+    return None
+
+
+def _told_before(tx: Connection) -> dict[str, tuple[Severity, UtcMs]]:
+    """What people were told of and that has not recovered since."""
+    told: dict[str, tuple[Severity, UtcMs]] = {}
+    entries = [*audit.recent(tx, 2000, action=TOLD), *audit.recent(tx, 2000, action=RECOVERED)]
+    for entry in sorted(entries, key=lambda e: e.audit_id):
+        if entry.action == TOLD:
+            told[entry.subject] = (Severity(str(entry.detail["severity"])), entry.ts)
+        else:
+            told.pop(entry.subject, None)
+    return told
+
+
+def _deliver(channel: Telegram, text: str) -> str | None:
+    """Without a configured channel, log and ledger are the channel."""
+    if not channel.configured:
+        return None
+    try:
+        channel.send(text)
+    except SerenoError as cause:
+        _log.error("anomaly.not_delivered", error=str(cause))
+        return f"an alert was not delivered: {cause}"
+    return None
+
+
+def _note(desk: Desk, now: UtcMs, action: str, key: str, detail: dict[str, object]) -> None:
+    with desk.ledger.begin() as tx:
+        audit.append(tx, now, "job:anomaly", action, key, detail)
+
+
+def _finding(one: Noticed, now: UtcMs) -> findings.Finding:
+    return findings.Finding(
+        finding_id=stable_id("find", one.key, now),
+        ts=now,
+        check=one.check,
+        severity=one.severity.value,
+        subject=one.subject,
+        message=one.message,
+        detail=one.detail,
+    )
+
+
+def _page(noticed: tuple[Noticed, ...], now: UtcMs) -> dict[str, object]:
+    return {"ts": iso(now), "findings": [_plain(one) for one in noticed]}
+
+
+def _plain(one: Noticed) -> dict[str, object]:
+    detail = json.loads(json.dumps(dict(one.detail), default=str))
+    return {
+        "check": one.check,
+        "severity": one.severity.value,
+        "subject": one.subject,
+        "message": one.message,
+        "detail": detail,
+    }

@@ -1,0 +1,166 @@
+"""From the lake to a kept signal: features, forecast, regime, risk, decision, in one order everywhere."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from sereno.core.candle import Candles
+from sereno.core.errors import SkipThis
+from sereno.core.instrument import Series
+from sereno.core.signal import Signal
+from sereno.core.timeframe import UtcMs
+from sereno.features.engine import LiveFeatures, LiveRow
+from sereno.features.registry import feature_names
+from sereno.models.contract import Role
+from sereno.models.serve import Forecaster
+from sereno.signals.decide import decide
+from sereno.signals.make import Provenance, make_signal, signal_id_of
+from sereno.signals.publish import write_signal
+from sereno.signals.regime import ADX, ATR_RATIO, regime_of
+from sereno.signals.words import RiskVerdict, Situation
+from sereno.store.ledger import forecasts, instruments
+from sereno.store.ledger import signals as kept
+from sereno.trading.account import account_view, open_account
+from sereno.trading.risk import RiskReason, propose
+from sereno.trading.rules import rulebook
+
+if TYPE_CHECKING:
+    from sereno.core.forecast import Forecast
+    from sereno.ops.app import Desk
+
+
+class Decider:
+    """Decides series by series; keeps engines warm and models loaded between calls."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._models: dict[Series, tuple[tuple[str | None, ...], Forecaster]] = {}
+        self._features: dict[Series, LiveFeatures] = {}
+        self._account_is_open = False
+
+    def decide(self, series: Series) -> Signal:
+        """The signal of the newest closed candle: made, kept and written; the kept one if there is one.
+
+        Raises SkipThis when it cannot be made: no candle, warm-up, no model.
+        """
+        desk = self._desk
+        now = desk.clock.now_ms()
+        live, candles = self._live(series)
+        ts = live.row.ts
+        with desk.ledger.read() as tx:
+            known = kept.get(tx, signal_id_of(desk.mode, series, ts))
+        signal = known or self._made(series, live, candles, now)
+        write_signal(desk.paths.signals, signal)
+        return signal
+
+    def _made(self, series: Series, live: LiveRow, candles: Candles, now: UtcMs) -> Signal:
+        desk, settings = self._desk, self._desk.settings
+        row = live.row
+        forecast = self._forecaster(series).forecast(row)
+        values = dict(zip(row.names, row.values.tolist(), strict=True))
+        regime, why = regime_of(values[ADX], values[ATR_RATIO], settings.signals)
+        risk = self._risk(series, row.close, row.atr, row.ts, now)
+        with desk.ledger.read() as tx:
+            taken = kept.last_taken(tx, series, desk.mode)
+        verdict = decide(
+            forecast,
+            regime,
+            row.atr,
+            row.close,
+            signals=settings.signals,
+            barriers=settings.barriers,
+            costs=settings.costs,
+            situation=Situation(
+                market=series.instrument.market,
+                timeframe=series.timeframe,
+                candle_ms=row.ts,
+                now=now,
+                last_taken_ms=taken.ts if taken else None,
+                risk=risk,
+            ),
+        )
+        signal = make_signal(
+            forecast,
+            verdict,
+            regime,
+            why,
+            mode=desk.mode,
+            series=series,
+            atr=row.atr,
+            risk=risk,
+            provenance=Provenance(
+                git_commit=desk.git_commit,
+                data_digest=candles.digest(),
+                settings_digest=settings.digest,
+                feature_first_ms=live.first_ms,
+                feature_primed_ms=live.primed_ms,
+                features=tuple(values.items()),
+            ),
+        )
+        return self._kept(series, signal, forecast)
+
+    def _kept(self, series: Series, signal: Signal, forecast: Forecast) -> Signal:
+        desk = self._desk
+        with desk.ledger.begin() as tx:
+            forecasts.save(tx, signal.signal_id.replace("sig_", "fc_"), series, desk.mode, forecast)
+            if kept.save(tx, signal):
+                return signal
+            return kept.get(tx, signal.signal_id) or signal
+
+    def _live(self, series: Series) -> tuple[LiveRow, Candles]:
+        features = self._features.get(series)
+        if features is None:
+            features = LiveFeatures(series.timeframe, atr_bars=self._desk.settings.barriers.atr_bars)
+            self._features[series] = features
+        candles = self._desk.lake.candles(series)
+        if not len(candles):
+            raise SkipThis("signals.no_candles", remedy="run the collector first", series=series.key)
+        return features.row(candles), candles
+
+    def _forecaster(self, series: Series) -> Forecaster:
+        """The current models, loaded again when a pointer moved."""
+        registry = self._desk.registry
+        pointers = tuple(registry.current(role, series) for role in Role)
+        loaded = self._models.get(series)
+        if loaded is None or loaded[0] != pointers:
+            names = feature_names(series.timeframe)
+            models = Forecaster.load(registry, series, names=names, barriers=self._desk.settings.barriers)
+            loaded = (pointers, models)
+            self._models[series] = loaded
+        return loaded[1]
+
+    def _risk(self, series: Series, close: float, atr: float, ts: UtcMs, now: UtcMs) -> RiskVerdict:
+        desk, settings = self._desk, self._desk.settings
+        if not self._account_is_open:
+            open_account(
+                desk.ledger,
+                mode=desk.mode,
+                account=desk.account,
+                initial_equity_quote=settings.risk.initial_equity_quote,
+                now=now,
+            )
+            self._account_is_open = True
+        with desk.ledger.read() as tx:
+            grid = instruments.rules(tx, series.instrument)
+        view = account_view(desk.ledger, mode=desk.mode, account=desk.account)
+        if grid is None:
+            return RiskVerdict(False, RiskReason.RULES_UNKNOWN, Decimal(0), "run the collector first")
+        book = rulebook(
+            series.timeframe,
+            grid,
+            barriers=settings.barriers,
+            costs=settings.costs,
+            risk=settings.risk,
+            signals=settings.signals,
+        )
+        return propose(
+            view,
+            series.instrument,
+            close=close,
+            atr=atr,
+            at=ts,
+            grid=grid,
+            book=book,
+            max_open_positions=settings.risk.max_open_positions,
+        )

@@ -1,0 +1,99 @@
+"""Whether the lake holds the newest closed candles, and getting them when it does not."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
+
+import structlog
+
+from sereno.core.instrument import Series
+from sereno.core.timeframe import UtcMs
+from sereno.ops.facts import lease_is_held
+from sereno.ops.launch import end_children
+from sereno.ops.lease import lease_name
+
+if TYPE_CHECKING:
+    from sereno.ops.app import Desk
+
+GRACE_S = 3.0
+LONGEST_WAIT_S = 120.0
+POLL_S = 0.1
+_log = structlog.get_logger("sereno.signals")
+
+
+def settle_ms(desk: Desk) -> int:
+    """How long after its end a candle counts as closed."""
+    return round(desk.settings.candles.settle_s * 1000)
+
+
+def newest_due_close(desk: Desk, now: UtcMs) -> UtcMs:
+    """Close of the newest candle, over all traded timeframes, that must be in the lake at `now`."""
+    settled = now - settle_ms(desk)
+    return max(timeframe.floor(settled) for timeframe in desk.settings.candles.timeframes)
+
+
+def behind(desk: Desk, series: Collection[Series]) -> tuple[Series, ...]:
+    """Series whose newest closed candle is not in the lake."""
+    settled = desk.clock.now_ms() - settle_ms(desk)
+    late = []
+    for one in series:
+        extent = desk.lake.extent(one)
+        if extent is None or extent.last_open_ms < one.timeframe.last_closed_open(settled):
+            late.append(one)
+    return tuple(late)
+
+
+def collect_if_behind(
+    desk: Desk,
+    series: Collection[Series],
+    alive: Callable[[], None],
+    stopping: Callable[[], bool] = lambda: False,
+) -> None:
+    """Wait a moment for the collector; if the candles do not come, run one.
+
+    Never fails: a signal from an old candle is refused by the decision, with its reason.
+    """
+    if not behind(desk, series):
+        return
+    grace = time.monotonic() + GRACE_S
+    while time.monotonic() < grace and not stopping():
+        alive()
+        if not behind(desk, series):
+            return
+        if time.monotonic() > grace - GRACE_S / 2 and not _collector_runs(desk):
+            break
+        time.sleep(POLL_S)
+    deadline = time.monotonic() + LONGEST_WAIT_S
+    while behind(desk, series) and time.monotonic() < deadline and not stopping():
+        alive()
+        if _collector_runs(desk):
+            time.sleep(POLL_S)
+            continue
+        _run_collector(desk, alive, stopping, deadline)
+        return
+
+
+def _collector_runs(desk: Desk) -> bool:
+    with desk.ledger.read() as tx:
+        return lease_is_held(tx, lease_name(desk.mode, "collector"))
+
+
+def _run_collector(
+    desk: Desk, alive: Callable[[], None], stopping: Callable[[], bool], deadline: float
+) -> None:
+    child = desk.launch.start("collector", "run", "collector")
+    try:
+        while child.poll() is None and time.monotonic() < deadline and not stopping():
+            alive()
+            time.sleep(POLL_S)
+    finally:
+        _finish(child)
+
+
+def _finish(child: subprocess.Popen[bytes]) -> None:
+    end_children((child,))
+    if child.returncode:
+        _log.warning("signals.collector_failed", status=child.returncode)

@@ -1,0 +1,52 @@
+"""The job `positions`: advances the paper account over closed candles and exports it for readers of files."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import structlog
+
+from sereno.core.errors import StopTrading
+from sereno.ops.run import Outcome, Run
+
+if TYPE_CHECKING:
+    from sereno.ops.app import Desk
+
+_log = structlog.get_logger("sereno.positions")
+
+
+def advance_positions(desk: Desk, _run: Run) -> Outcome:
+    """Apply the rules to every candle that closed since the last run."""
+    from sereno.trading.account import open_account
+    from sereno.trading.export import export_account
+    from sereno.trading.positions_job import advance_account
+
+    settings = desk.settings
+    now = desk.clock.now_ms()
+    open_account(
+        desk.ledger,
+        mode=desk.mode,
+        account=desk.account,
+        initial_equity_quote=settings.risk.initial_equity_quote,
+        now=now,
+    )
+    done = advance_account(
+        desk.ledger,
+        desk.lake.candles,
+        now,
+        mode=desk.mode,
+        account=desk.account,
+        series=desk.series,
+        barriers=settings.barriers,
+        costs=settings.costs,
+        risk=settings.risk,
+        signals=settings.signals,
+    )
+    details: dict[str, object] = asdict(done)
+    try:
+        export_account(desk.ledger, desk.paths.exports, mode=desk.mode, account=desk.account, now=now)
+    except StopTrading as cause:
+        _log.error("positions.not_exported", error=str(cause))
+        return Outcome(done.moments, details, failed=str(cause))
+    return Outcome(done.moments, details)

@@ -1,0 +1,118 @@
+"""The job `signals`: decide on the newest closed candle of every traded series."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+import structlog
+
+from sereno.core.errors import SerenoError
+from sereno.core.instrument import Series
+from sereno.core.timeframe import UtcMs, iso
+from sereno.ops.facts import SIGNAL_ROUND
+from sereno.ops.run import Outcome, Run
+from sereno.ops.steps.freshness import collect_if_behind, newest_due_close
+
+if TYPE_CHECKING:
+    from sereno.core.signal import Signal
+    from sereno.ops.app import Desk
+    from sereno.ops.steps.decider import Decider
+
+POLL_S = 0.5
+_log = structlog.get_logger("sereno.signals")
+
+
+def make_signals(desk: Desk, run: Run, *symbols: str) -> Outcome:
+    """One pass over the series of some instruments, all when none is named.
+
+    Collects first where the lake is behind.
+    """
+    series = tuple(s for s in desk.series if not symbols or s.instrument.symbol in symbols)
+    collect_if_behind(desk, series, run.alive)
+    return decide_all(desk.decider, series)
+
+
+def decide_now(desk: Desk, _run: Run) -> Outcome:
+    """One pass over all series with the candles that are there."""
+    return decide_all(desk.decider, desk.series)
+
+
+def decide_all(decider: Decider, series: Collection[Series]) -> Outcome:
+    """Decide on each series; one that cannot be decided is recorded and does not stop the others.
+
+    Failed when no series got a signal.
+    """
+    told: dict[str, object] = {}
+    made: list[Signal] = []
+    for one in series:
+        try:
+            signal = decider.decide(one)
+        except SerenoError as cause:
+            _log.warning("signal.failed", series=one.key, error=str(cause))
+            told[one.key] = {"failed": str(cause)}
+            continue
+        made.append(signal)
+        told[one.key] = {
+            "signal_id": signal.signal_id,
+            "ts": iso(signal.ts),
+            "decision": signal.decision.value,
+            "reason": signal.reason,
+        }
+    failed = (
+        None
+        if made or not series
+        else "no series got a signal: "
+        + "; ".join(str(t["failed"]) for t in told.values() if isinstance(t, dict) and "failed" in t)
+    )
+    return Outcome(rows=len(made), details={"series": told}, failed=failed)
+
+
+def signals_daemon(desk: Desk, run: Run) -> Outcome:
+    """Decide at each candle close, and at the latest every `jobs.signal_loop_s`, until asked to stop.
+
+    Each pass has a record of its own, so that its duration and its failures are seen.
+    """
+    passes = 0
+    done_for: UtcMs | None = None
+    while not run.stopping():
+        run.alive()
+        due = newest_due_close(desk, desk.clock.now_ms())
+        began = time.monotonic()
+        collect_if_behind(desk, desk.series, run.alive, stopping=run.stopping)
+        if run.stopping():
+            break
+        _recorded_pass(desk)
+        passes += 1
+        done_for = due
+        _rest(desk, run, done_for, began)
+    return Outcome(rows=passes)
+
+
+def _recorded_pass(desk: Desk) -> None:
+    from sereno.ops.guard import Verdict
+    from sereno.ops.logs import Redactor
+    from sereno.ops.records import Recorder, new_run_id
+
+    recorder = Recorder(desk.ledger, desk.settings, desk.clock, Redactor.of(desk.settings))
+    started = recorder.start(SIGNAL_ROUND, new_run_id(SIGNAL_ROUND))
+    outcome = decide_all(desk.decider, desk.series)
+    verdict = Verdict(outcome.failed is None, outcome.rows, outcome.failed, 0, outcome.details)
+    recorder.end(started, verdict, "success" if verdict.ok else "error")
+
+
+def _rest(desk: Desk, run: Run, done_for: UtcMs, began: float) -> None:
+    """Wait until another candle is over, `signal_loop_s` have passed, or the end is asked for."""
+    longest = began + desk.settings.jobs.signal_loop_s
+    while not run.stopping():
+        run.alive()
+        if newest_due_close(desk, desk.clock.now_ms()) > done_for or time.monotonic() >= longest:
+            return
+        time.sleep(_pause_s(desk, done_for))
+
+
+def _pause_s(desk: Desk, done_for: UtcMs) -> float:
+    """Up to the next close, never longer than a short poll, so that stopping is quick."""
+    fastest = min(timeframe.ms for timeframe in desk.settings.candles.timeframes)
+    return min(POLL_S, max(0.05, desk.clock.wall_seconds_until(done_for + fastest)))

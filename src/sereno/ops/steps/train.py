@@ -1,0 +1,136 @@
+"""The job `train`: every role of every traded series; also behind `sereno train`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from sereno.core.errors import SkipThis
+from sereno.core.instrument import Series
+from sereno.ops.run import Outcome, Run
+
+if TYPE_CHECKING:
+    from sereno.models.contract import Role
+    from sereno.models.report import EquityCurve
+    from sereno.models.train import TrainReport
+    from sereno.ops.app import Desk
+
+_log = structlog.get_logger("sereno.train")
+REPORT = "train-report.html"
+KEEP_VERSIONS = 150
+
+
+def train(desk: Desk, run: Run, role: str = "", *symbols: str) -> Outcome:
+    """Train, keep the versions, write the report.
+
+    role, symbols   only these; empty means all
+
+    A series that cannot be trained does not stop the others. Failed when none could be.
+    """
+    from sereno.models.contract import Role
+    from sereno.models.report import write_train_report
+
+    wanted_roles = (Role(role),) if role else tuple(Role)
+    reports: list[TrainReport] = []
+    skipped: dict[str, str] = {}
+    for series in desk.series:
+        if symbols and series.instrument.symbol not in symbols:
+            continue
+        try:
+            report = _one(desk, run, series, wanted_roles)
+        except SkipThis as cause:
+            _log.warning("train.skipped", series=series.key, reason=str(cause))
+            skipped[series.key] = str(cause)
+            continue
+        reports.append(report)
+        _record(desk, report)
+    if not reports:
+        return Outcome(0, {"skipped": skipped}, failed=f"nothing was trained: {_first(skipped)}")
+    desk.registry.prune(KEEP_VERSIONS)
+    path = desk.paths.reports / REPORT
+    curves = {r.series.key: curve for r in reports if (curve := _curve(desk, r)) is not None}
+    write_train_report(path, reports, equity=curves)
+    told = {
+        report.series.key: {
+            str(r.role): {"served": str(r.served.extra.get("kind")), "refused": r.trees.refused_reason}
+            for r in report.roles
+        }
+        for report in reports
+    }
+    return Outcome(
+        sum(report.rows for report in reports),
+        {"series": told, "skipped": skipped, "report": str(path)},
+    )
+
+
+def _first(skipped: dict[str, str]) -> str:
+    return next(iter(skipped.values()), "no such instrument is configured")
+
+
+def _one(desk: Desk, run: Run, series: Series, roles: tuple[Role, ...]) -> TrainReport:
+    from sereno.models.train import train_series
+
+    settings = desk.settings
+    return train_series(
+        series,
+        desk.lake.candles(series),
+        models=settings.models,
+        barriers=settings.barriers,
+        costs=settings.costs,
+        registry=desk.registry,
+        roles=roles,
+        now=desk.clock.now_ms(),
+        git_commit=desk.git_commit,
+        progress=run.tell,
+    )
+
+
+def _curve(desk: Desk, report: TrainReport) -> EquityCurve | None:
+    """The served models' unseen forecasts, traded by the desk's rules."""
+    from sereno.features.frame import compute
+    from sereno.models.report import EquityCurve
+    from sereno.ops.steps.backtest import traded
+
+    if report.forecasts is None or not report.forecasts.present.any():
+        return None
+    candles = desk.lake.candles(report.series)
+    frame = compute(candles, atr_bars=desk.settings.barriers.atr_bars)
+    result = traded(desk, report.series, candles, frame, report.forecasts)
+    figures = result.figures
+    caption = (
+        f"{figures.trades} trades, net result {figures.net_quote:.2f} quote, "
+        f"fee {desk.settings.costs.fee_bps:g} bps and slippage {desk.settings.costs.slippage_bps:g} bps a side"
+    )
+    return EquityCurve(result.ts, result.equity, caption)
+
+
+def _record(desk: Desk, report: TrainReport) -> None:
+    """Every version goes into the ledger, served or refused with its reason."""
+    from sereno.store.ledger import audit, model_versions
+
+    with desk.ledger.begin() as tx:
+        for role in report.roles:
+            for manifest in (role.trees, role.baseline):
+                model_versions.save(
+                    tx,
+                    model_versions.ModelVersion(
+                        version=manifest.version,
+                        role=manifest.role,
+                        series_key=manifest.series_key,
+                        created_ms=manifest.created_ms,
+                        serving=False,
+                        refused_reason=manifest.refused_reason,
+                        metrics=manifest.metrics,
+                        manifest_sha256=manifest.sha256,
+                    ),
+                )
+            model_versions.mark_serving(tx, role.served.role, report.series.key, role.served.version)
+        audit.append(
+            tx,
+            report.created_ms,
+            "job:train",
+            "models.trained",
+            report.series.key,
+            {str(role.role): role.served.version for role in report.roles},
+        )

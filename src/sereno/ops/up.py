@@ -1,0 +1,252 @@
+"""`sereno up`: simulator, one full pass with progress, then the schedule until someone says stop."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import threading
+import time
+import urllib.request
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+import structlog
+
+from sereno.core.clock import SimClock
+from sereno.core.errors import TryLater
+from sereno.core.mode import Mode
+from sereno.core.settings import Settings
+from sereno.ops.app import SIM_ADDRESS, clock_of, open_desk_ledger
+from sereno.ops.console import Console, plain_console
+from sereno.ops.daemon import abandon_orphans
+from sereno.ops.facts import jobs_in_force, last_run, last_starts
+from sereno.ops.first_pass import first_pass, is_trained
+from sereno.ops.jobs import Job
+from sereno.ops.launch import Launch, end_children, log_file
+from sereno.ops.logs import Redactor, configure_logs
+from sereno.ops.process import is_dead
+from sereno.ops.scheduler import Scheduler, quantum_ms
+from sereno.ops.simulate import speed_of
+from sereno.store.ledger import Ledger
+from sereno.store.ledger.runs import RunStatus
+
+SIM_START_S = 60.0
+TICK_S = 0.2
+TRAINING_LOOK_S = 60.0
+_log = structlog.get_logger("sereno.up")
+
+
+@dataclass(slots=True)
+class _Stop:
+    """Whether someone asked the desk to end."""
+
+    asked: threading.Event = field(default_factory=threading.Event)
+
+    def listen(self) -> None:
+        """Take SIGINT and SIGTERM as that request."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._note)
+
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
+        self.asked.set()
+
+
+def bring_up(settings: Settings, options: tuple[str, ...], *, once: bool, table: bool) -> int:
+    """Run the desk in the foreground; answers the exit code.
+
+    once    one full pass, then end: 0 when every step went well
+    table   live table and bars, for a terminal; plain lines otherwise
+    """
+    stop = _Stop()
+    stop.listen()
+    launch = Launch(options, settings.paths.logs)
+    with ExitStack() as opened:
+        log = opened.enter_context(log_file(settings.paths.logs, "up").open("a"))
+        configure_logs(settings.log, Redactor.of(settings), stream=log)
+        console = Console(settings) if table else plain_console(settings)
+        simulator = _simulator(settings, launch, stop.asked, opened)
+        console.say(f"state in {settings.paths.root}")
+        abandon_orphans(settings)
+        failed = first_pass(settings, launch, console, stop.asked.is_set)
+        if once or stop.asked.is_set():
+            return 1 if failed else 0
+        if simulator is not None:
+            simulator.let_go(speed_of(settings))
+        return _keep_up(settings, launch, console, simulator, stop.asked, opened)
+
+
+@dataclass(slots=True)
+class _Simulator:
+    """The simulator's process; started again when it dies, where its clock stopped."""
+
+    settings: Settings
+    launch: Launch
+    child: subprocess.Popen[bytes]
+    speed: float = 0.0
+
+    def let_go(self, speed: float) -> None:
+        """Let time go on."""
+        self.speed = speed
+        self._post("/sim/speed", {"speed": speed})
+
+    def keep(self) -> None:
+        """Start it again if it is gone."""
+        if self.child.poll() is None:
+            return
+        _log.error("sim.ended", status=self.child.returncode)
+        self.child = _start_simulator(self.launch)
+        _await_address(self.settings, self.child, lambda: False)
+        if self.speed:
+            self.let_go(self.speed)
+
+    def _post(self, path: str, body: dict[str, object]) -> None:
+        address = _address(self.settings.paths.run / SIM_ADDRESS)
+        request = urllib.request.Request(  # noqa: S310 - our own loopback address
+            f"{address}{path}",
+            data=json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+            method="POST",
+        )
+        with urllib.request.urlopen(request, timeout=10):  # noqa: S310
+            return
+
+
+def _simulator(
+    settings: Settings, launch: Launch, stopping: threading.Event, opened: ExitStack
+) -> _Simulator | None:
+    """Mode sim: the simulator, its clock at rest; one that runs already is used as it is."""
+    if settings.mode is not Mode.SIM or settings.venue.base_url:
+        return None
+    if _address(settings.paths.run / SIM_ADDRESS):
+        _log.info("sim.found")
+        return None
+    child = _start_simulator(launch)
+    simulator = _Simulator(settings, launch, child)
+    opened.callback(lambda: end_children((simulator.child,)))
+    _await_address(settings, child, stopping.is_set)
+    return simulator
+
+
+def _start_simulator(launch: Launch) -> subprocess.Popen[bytes]:
+    return launch.start("sim", "sim", "--standing")
+
+
+def _await_address(settings: Settings, child: subprocess.Popen[bytes], stopping: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SIM_START_S
+    while time.monotonic() < deadline and not stopping():
+        if child.poll() is not None:
+            raise TryLater(
+                "sim.not_started",
+                remedy=f"see {settings.paths.logs / 'sim.log'}: {_last_line(settings.paths.logs / 'sim.log')}",
+            )
+        if _address(settings.paths.run / SIM_ADDRESS):
+            return
+        time.sleep(0.05)
+    if not stopping():
+        raise TryLater("sim.slow_start", remedy="the machine is busy: try again")
+
+
+def _address(path: Path) -> str:
+    """Address of a living simulator of this world, or nothing."""
+    try:
+        told = json.loads(path.read_text())
+    except FileNotFoundError:
+        return ""
+    return "" if is_dead(str(told["holder"])) else str(told["url"])
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text().strip().splitlines() if log.exists() else []
+    return lines[-1] if lines else "it said nothing"
+
+
+def _keep_up(
+    settings: Settings,
+    launch: Launch,
+    console: Console,
+    simulator: _Simulator | None,
+    stopping: threading.Event,
+    opened: ExitStack,
+) -> int:
+    """The schedule, until someone says stop."""
+    clock = clock_of(settings)
+    ledger = open_desk_ledger(settings)
+    opened.callback(ledger.close)
+    fastest = min(timeframe.ms for timeframe in settings.candles.timeframes)
+    simulated = isinstance(clock, SimClock)
+    scheduler = Scheduler(
+        jobs=jobs_in_force(settings),
+        clock=clock,
+        zone=settings.jobs.timezone,
+        start=lambda job: _start(launch, job),
+        quantum=quantum_ms(fastest, settings.sim.seconds_per_candle) if simulated else 0,
+        triggered=not simulated,
+    )
+    with ledger.read() as tx:
+        missed = scheduler.prime(last_starts(tx, settings))
+    if simulated:
+        opened.callback(lambda: end_children(scheduler.children()))
+    else:
+        _open_triggers(scheduler, opened)
+    for job in missed:
+        _log.info("job.caught_up", job=job.name)
+        scheduler.fire(job)
+    console.open_table(ledger, clock, scheduler)
+    opened.callback(console.close)
+    training = _Training(settings, ledger, scheduler)
+    while not stopping.wait(TICK_S):
+        if simulator is not None:
+            simulator.keep()
+        scheduler.tick()
+        training.start_when_possible()
+        console.refresh()
+    console.say("stopping")
+    return 0
+
+
+def _open_triggers(scheduler: Scheduler, opened: ExitStack) -> None:
+    """Let APScheduler fire. It stops firing before the children are ended, and its thread ends after
+    them: the kernel would kill children together with the thread that started them.
+    """
+    from sereno.ops.triggers import background
+
+    triggers = background(scheduler)
+    triggers.start()
+    opened.callback(lambda: triggers.shutdown(wait=False))
+    opened.callback(lambda: end_children(scheduler.children()))
+    opened.callback(triggers.pause)
+
+
+@dataclass(slots=True)
+class _Training:
+    """A desk whose first training failed need not wait for Sunday: it trains once candles have come."""
+
+    settings: Settings
+    ledger: Ledger
+    scheduler: Scheduler
+    done: bool = False
+    look_at: float = 0.0
+
+    def start_when_possible(self) -> None:
+        """Looked at once a minute, until every series has its models."""
+        if self.done or time.monotonic() < self.look_at:
+            return
+        self.look_at = time.monotonic() + TRAINING_LOOK_S
+        self.done = is_trained(self.settings)
+        if self.done:
+            return
+        with self.ledger.read() as tx:
+            collected = last_run(tx, "collector", self.settings.mode, RunStatus.SUCCESS)
+            trained = last_run(tx, "train", self.settings.mode)
+        if collected and (trained is None or trained.started_ms < collected.started_ms):
+            job = next((job for job in self.scheduler.timed if job.name == "train"), None)
+            if job is not None and self.scheduler.fire(job):
+                _log.info("train.not_waiting", remedy="some series has no model yet")
+
+
+def _start(launch: Launch, job: Job) -> subprocess.Popen[bytes]:
+    return launch.start(job.name, "run", job.name)

@@ -1,0 +1,51 @@
+"""Reading from the ledger what `/metrics` tells."""
+
+from __future__ import annotations
+
+from sereno.ops.app import Desk
+from sereno.ops.facts import (
+    SIGNAL_ROUND,
+    duration_s,
+    ended_wall_s,
+    failures,
+    job_states,
+    last_ended,
+    last_run,
+    record_name,
+)
+from sereno.store.ledger import equity, positions
+from sereno.store.ledger.runs import JobRun, RunStatus
+from sereno.surfaces.metrics import DeskFacts, JobGauge
+
+
+def read_facts(desk: Desk) -> DeskFacts:
+    """One consistent look."""
+    with desk.ledger.read() as tx:
+        states = job_states(tx, desk.settings)
+        good_ingestion = last_run(tx, "collector", desk.mode, RunStatus.SUCCESS)
+        good_pass = last_run(tx, SIGNAL_ROUND, desk.mode, RunStatus.SUCCESS)
+        point = equity.latest(tx, desk.mode, desk.account)
+        return DeskFacts(
+            mode=desk.mode,
+            ingestion=_gauge(last_ended(tx, "collector", desk.mode)),
+            ingestion_failures=failures(tx, "collector", desk.mode),
+            signal_pass=_gauge(last_ended(tx, SIGNAL_ROUND, desk.mode)),
+            signal_failures=failures(tx, SIGNAL_ROUND, desk.mode),
+            last_ingestion_wall_s=ended_wall_s(good_ingestion),
+            last_signal_wall_s=ended_wall_s(good_pass),
+            jobs=tuple(
+                gauge
+                for s in states
+                if (gauge := _gauge(last_ended(tx, record_name(s.job), desk.mode), s.job.name))
+            ),
+            daemons=tuple((s.job.name, bool(s.alive)) for s in states if s.job.is_daemon),
+            equity_quote=float(point.equity_quote) if point else None,
+            open_positions=len(positions.open(tx, desk.mode, desk.account)),
+        )
+
+
+def _gauge(run: JobRun | None, name: str = "") -> JobGauge | None:
+    if run is None:
+        return None
+    well = run.status is RunStatus.SUCCESS
+    return JobGauge(name or run.job, well, duration_s(run), ended_wall_s(run))

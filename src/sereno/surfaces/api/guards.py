@@ -1,0 +1,99 @@
+"""Who may ask: the Host header on loopback, the token elsewhere; and counting what was asked."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import TYPE_CHECKING, Any
+
+from sereno.core.settings import ApiSettings, is_loopback
+
+if TYPE_CHECKING:
+    from sereno.surfaces.metrics import HttpMetrics
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+UNMATCHED = "unmatched"
+
+
+class Doorkeeper:
+    """Refuses strangers before any route runs.
+
+    On loopback only loopback names may stand in the Host header, so that a page in a browser cannot
+    reach the desk under a name of its own (DNS rebinding). With a token set, and always off
+    loopback, the token is asked for; there is no way to be let in without one.
+    """
+
+    def __init__(self, app: AsgiApp, *, settings: ApiSettings) -> None:
+        self._app = app
+        self._loopback = is_loopback(settings.host)
+        self._token = settings.token.get_secret_value()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = {name.lower(): value for name, value in scope["headers"]}
+        if self._loopback and not is_loopback(host_of(headers.get(b"host", b""))):
+            await _refuse(send, 400, "host.refused", "ask for 127.0.0.1 or localhost")
+        elif not self._known(headers.get(b"authorization", b"")):
+            await _refuse(send, 401, "token.missing_or_wrong", "send Authorization: Bearer <api.token>")
+        else:
+            await self._app(scope, receive, send)
+
+    def _known(self, header: bytes) -> bool:
+        if not self._token:
+            return self._loopback
+        scheme, _, given = header.partition(b" ")
+        return scheme.lower() == b"bearer" and hmac.compare_digest(given.strip(), self._token.encode())
+
+
+def host_of(header: bytes) -> str:
+    """Host name of a Host header, without port and brackets."""
+    text = header.decode("latin-1").strip().lower()
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    return text.partition(":")[0]
+
+
+async def _refuse(send: Send, status: int, error: str, remedy: str) -> None:
+    body = json.dumps({"error": error, "remedy": remedy}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    if status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+class Counter:
+    """Counts requests by route template: labels are bounded however many addresses are tried."""
+
+    def __init__(self, app: AsgiApp, *, metrics: HttpMetrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        status = 500
+
+        async def watched(message: MutableMapping[str, Any]) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = int(message["status"])
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        finally:
+            method = scope["method"] if scope["method"] in METHODS else "OTHER"
+            path = getattr(scope.get("route"), "path", UNMATCHED)
+            self._metrics.count(method, path, status, time.perf_counter() - began)

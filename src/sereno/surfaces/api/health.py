@@ -1,0 +1,103 @@
+"""Whether the desk is well: each part is asked, and what fails is named."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from sereno.core.clock import STALL_MS, ClockFile, WallClock
+from sereno.core.errors import SerenoError
+from sereno.core.mode import Mode
+from sereno.core.timeframe import UtcMs
+from sereno.ops.app import Desk
+from sereno.ops.facts import jobs_in_force, lease_is_held
+from sereno.ops.lease import lease_name
+from sereno.ops.logs import Redactor
+
+LEAST_FREE_BYTES = 32 * 1024 * 1024
+OWN = "dashboard"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Checks by name, and the reasons of those that fail."""
+
+    checks: dict[str, bool]
+    reasons: tuple[str, ...]
+    now_ms: UtcMs | None
+
+    @property
+    def well(self) -> bool:
+        """Whether nothing fails."""
+        return not self.reasons
+
+
+def look(desk: Desk, *, own: str | None = OWN) -> Health:
+    """Ask ledger, lake, disk, clock and daemons; `own` is the daemon that asks, which lives."""
+    checks: dict[str, bool] = {}
+    reasons: list[str] = []
+    redactor = Redactor.of(desk.settings)
+    probes: tuple[tuple[str, Callable[[Desk], Iterator[str]]], ...] = (
+        ("ledger", _ledger),
+        ("lake", _lake),
+        ("disk", _disk),
+        ("clock", _clock),
+        ("daemons", lambda one: _daemons(one, own)),
+    )
+    for name, probe in probes:
+        try:
+            found = list(probe(desk))
+        except SerenoError as cause:
+            found = [str(cause)]
+        except Exception as cause:  # noqa: BLE001 - a probe that breaks is a finding, never a crash
+            found = [f"{type(cause).__name__}: {cause}"]
+        checks[name] = not found
+        reasons += [redactor.text(f"{name}: {reason}") for reason in found]
+    return Health(checks, tuple(reasons), look_at_clock(desk))
+
+
+def look_at_clock(desk: Desk) -> UtcMs | None:
+    """The desk's time; None when no simulator tells it."""
+    try:
+        return desk.clock.now_ms()
+    except SerenoError:
+        return None
+
+
+def _ledger(desk: Desk) -> Iterator[str]:
+    """A write transaction: reading alone would not notice that nothing can be recorded."""
+    with desk.ledger.begin():
+        yield from ()
+
+
+def _lake(desk: Desk) -> Iterator[str]:
+    known = {series.key for series in desk.lake.series()}
+    for series in desk.series:
+        if series.key not in known:
+            yield f"no candles of {series.key}"
+        elif desk.lake.extent(series) is None:
+            yield f"{series.key} cannot be read"
+
+
+def _disk(desk: Desk) -> Iterator[str]:
+    free = shutil.disk_usage(desk.paths.root).free
+    if free < LEAST_FREE_BYTES:
+        yield f"{free // 1_048_576} MiB left below {desk.paths.root}"
+
+
+def _clock(desk: Desk) -> Iterator[str]:
+    if desk.mode is not Mode.SIM:
+        return
+    anchor = ClockFile(desk.paths.clock_file).read()
+    if anchor is None:
+        yield "the simulator has not told its time"
+    elif WallClock().now_ms() - anchor.wall_ms > STALL_MS:
+        yield "the simulator stands still"
+
+
+def _daemons(desk: Desk, own: str | None) -> Iterator[str]:
+    with desk.ledger.read() as tx:
+        for job in jobs_in_force(desk.settings):
+            if job.is_daemon and job.name != own and not lease_is_held(tx, lease_name(desk.mode, job.name)):
+                yield f"{job.name} does not run"

@@ -1,0 +1,106 @@
+"""The job `dashboard`: uvicorn in this process, ending when the runner says so."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import os
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from sereno.core.errors import FixConfig
+from sereno.core.settings import ApiSettings, is_loopback
+from sereno.ops.process import holder_name
+from sereno.ops.run import Outcome, Run
+from sereno.ops.snapshot import API_ADDRESS
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from sereno.ops.app import Desk
+
+WATCH_S = 0.5
+KEEP_ALIVE_S = 5
+CONCURRENCY = 64
+_log = structlog.get_logger("sereno.api")
+
+
+def serve(desk: Desk, run: Run) -> Outcome:
+    """Serve until asked to stop. Raises FixConfig when the address cannot be had."""
+    import uvicorn
+
+    from sereno.surfaces.api.app import create_app
+
+    listener = listen(desk.settings.api)
+    address = url_of(desk.settings.api, listener)
+    config = uvicorn.Config(
+        create_app(desk),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=5,
+        limit_concurrency=CONCURRENCY,
+        ws="none",
+    )
+    server = uvicorn.Server(config)
+    told = desk.paths.run / API_ADDRESS
+    try:
+        _tell(told, address)
+        _log.info("api.ready", address=address)
+        asyncio.run(_serve(server, listener, run))
+    finally:
+        listener.close()
+        told.unlink(missing_ok=True)
+    return Outcome()
+
+
+async def _serve(server: uvicorn.Server, listener: socket.socket, run: Run) -> None:
+    async def watch() -> None:
+        while not run.stopping():
+            run.alive()
+            await asyncio.sleep(WATCH_S)
+        server.should_exit = True
+
+    watcher = asyncio.create_task(watch())
+    await server._serve([listener])
+    watcher.cancel()
+
+
+def listen(settings: ApiSettings) -> socket.socket:
+    """A listening socket. Raises FixConfig when the address is taken or not ours."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+        listener.listen(128)
+    except OSError as cause:
+        listener.close()
+        taken = cause.errno == errno.EADDRINUSE
+        raise FixConfig(
+            "api.port_in_use" if taken else "api.cannot_listen",
+            remedy="another program listens there: stop it, or set api.port (0 takes a free one)"
+            if taken
+            else "set api.host to an address of this machine",
+            address=f"{settings.host}:{settings.port}",
+        ) from cause
+    return listener
+
+
+def url_of(settings: ApiSettings, listener: socket.socket) -> str:
+    """Address for people."""
+    host = settings.host if is_loopback(settings.host) else socket.gethostname()
+    return f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
+
+
+def _tell(path: Path, url: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    draft.write_text(json.dumps({"url": url, "holder": holder_name()}))
+    draft.replace(path)

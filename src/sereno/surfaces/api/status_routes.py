@@ -1,0 +1,101 @@
+"""Routes about the desk itself: health, metrics, runs, jobs, models."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.registry import Collector
+
+from sereno.ops.facts import FAILED, SIGNAL_ROUND, job_states, last_run
+from sereno.store.ledger import model_versions, runs
+from sereno.surfaces.api import health as checks
+from sereno.surfaces.api.asked import Limit, TheDesk
+from sereno.surfaces.api.desk_facts import read_facts
+from sereno.surfaces.api.shapes import (
+    HealthShape,
+    JobShape,
+    LastRunShape,
+    ModelShape,
+    ModelsShape,
+    RunShape,
+    moment,
+)
+from sereno.surfaces.metrics import families
+
+router = APIRouter()
+
+
+@router.get("/health", responses={503: {"model": HealthShape, "description": "something fails"}})
+def health(desk: TheDesk) -> HealthShape:
+    """Fails (503) when a daemon, the lake, the ledger, the disk or the clock fails."""
+    found = checks.look(desk)
+    shape = HealthShape(
+        status="ok" if found.well else "failing",
+        mode=desk.mode,
+        desk_time=moment(found.now_ms),
+        reasons=list(found.reasons),
+        checks=found.checks,
+    )
+    if found.well:
+        return shape
+    return JSONResponse(shape.model_dump(), status_code=503)  # type: ignore[return-value]
+
+
+class _OfTheDesk(Collector):
+    """The ledger's facts as metric families, read anew for each scrape."""
+
+    def __init__(self, desk: TheDesk) -> None:
+        self._desk = desk
+
+    def collect(self):  # type: ignore[no-untyped-def]
+        return families(self._desk.settings.api.metrics_prefix, read_facts(self._desk))
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+def metrics(request: Request, desk: TheDesk) -> Response:
+    """Prometheus text: this process's requests and what the ledger knows of the jobs."""
+    own: CollectorRegistry = request.app.state.registry
+    ours = CollectorRegistry()
+    ours.register(_OfTheDesk(desk))
+    return Response(
+        generate_latest(own) + generate_latest(ours),
+        media_type="text/plain; version=0.0.4; charset=utf-8",
+    )
+
+
+@router.get("/api/v1/diagnostics/last-run")
+def last_runs(desk: TheDesk) -> LastRunShape:
+    """The newest run of each step along the path of the data, and the newest failures."""
+    with desk.ledger.read() as tx:
+
+        def newest(name: str) -> RunShape | None:
+            run = last_run(tx, name, desk.mode)
+            return RunShape.of(run) if run else None
+
+        recent = [r for r in runs.latest(tx, None, 200) if r.mode is desk.mode and r.status in FAILED]
+        return LastRunShape(
+            ingestion=newest("collector"),
+            features=newest("features"),
+            training=newest("train"),
+            signals=newest(SIGNAL_ROUND),
+            positions=newest("positions"),
+            failed=[RunShape.of(run) for run in recent[:10]],
+        )
+
+
+@router.get("/api/v1/jobs")
+def jobs(desk: TheDesk) -> list[JobShape]:
+    """The table of jobs with newest and next run."""
+    now = checks.look_at_clock(desk)
+    with desk.ledger.read() as tx:
+        states = job_states(tx, desk.settings)
+    return [JobShape.of(state, now, desk.settings.jobs.timezone) for state in states]
+
+
+@router.get("/api/v1/models")
+def models(desk: TheDesk, limit: Limit = 100, serving: bool | None = None) -> ModelsShape:
+    """Model versions, newest first, refused ones with their reason."""
+    with desk.ledger.read() as tx:
+        found = model_versions.recent(tx, limit, serving=serving)
+    return ModelsShape(models=[ModelShape.of(model) for model in found])

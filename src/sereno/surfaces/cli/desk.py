@@ -1,0 +1,145 @@
+"""Commands that bring the desk up or run a part of it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from sereno.core.errors import FixConfig
+from sereno.core.mode import Mode
+from sereno.core.timeframe import DAY_MS, HOUR_MS, MINUTE_MS, UtcMs, from_iso
+from sereno.ops.jobs import JOBS, Job, find_job, jobs_of, one_pass
+from sereno.surfaces.cli import context
+
+SPANS_MS = {"m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS, "w": 7 * DAY_MS}
+
+
+def up(*, once: bool, span: str, speed: str, table: bool) -> int:
+    """Bring the desk up; answers the exit code."""
+    settings = context.loaded().settings
+    if span or speed:
+        if not span or speed != "max":
+            raise FixConfig(
+                "up.span", remedy="write both, for example --for 14d --speed max", span=span, speed=speed
+            )
+        from sereno.ops.soak import soak
+
+        return soak(settings, span_ms(span))
+    from sereno.ops.up import bring_up
+
+    return bring_up(settings, context.options(), once=once, table=table and sys.stdout.isatty())
+
+
+def span_ms(text: str) -> int:
+    """`14d` in milliseconds. Raises FixConfig on anything else."""
+    number, unit = text[:-1], text[-1:]
+    if unit not in SPANS_MS or not number.isdigit() or int(number) == 0:
+        raise FixConfig("up.span", remedy="write a number and m, h, d or w, for example 14d", given=text)
+    return int(number) * SPANS_MS[unit]
+
+
+def run(name: str) -> int:
+    """Run one job of the table; answers the exit code."""
+    settings = context.loaded().settings
+    job = find_job(name, jobs_of(settings.recommendation_update_time))
+    from sereno.ops.runner import run_and_log
+
+    return run_and_log(settings, job, context.options())
+
+
+def sim(*, standing: bool) -> None:
+    """Serve the simulator until interrupted."""
+    settings = context.loaded().settings
+    from sereno.ops.logs import Redactor, configure_logs
+    from sereno.ops.simulate import serve_simulator
+
+    configure_logs(settings.log, Redactor.of(settings))
+    serve_simulator(settings, standing=standing)
+
+
+def train(role: str, symbols: tuple[str, ...]) -> int:
+    """Train under the same lease, record and time-out as the job."""
+    if role not in ("", "trend", "return", "risk"):
+        raise FixConfig("train.role", remedy="choose trend, return or risk", given=role)
+    job = find_job("train", JOBS)
+    return _run_watched(replace(job, arguments=(role, *_known(symbols))))
+
+
+def infer(symbols: tuple[str, ...]) -> int:
+    """Decide now; prints one line a series."""
+    from sereno.surfaces.cli.signals import print_newest
+
+    code = _run_watched(one_pass(_known(symbols)))
+    print_newest()
+    return code
+
+
+def backtest(folds: int, symbols: tuple[str, ...], since: str) -> int:
+    """Walk forward, trade the forecasts, print and save the report."""
+    since_ms = _day(since)
+    settings = context.loaded().settings
+    from sereno.ops.app import Desk
+    from sereno.ops.bars import bars
+    from sereno.ops.logs import Redactor, configure_logs
+    from sereno.ops.steps.backtest import backtest_desk
+
+    configure_logs(settings.log, Redactor.of(settings))
+    with Desk(settings) as desk, bars() as tell:
+        lines = backtest_desk(desk, tell, folds=folds, symbols=_known(symbols), since=since_ms)
+    for line in lines:
+        print(line)
+    return 0
+
+
+def import_candles(path: Path, symbol: str, timeframe: str, form: str) -> int:
+    """Put files into the lake; exit code 1 if any row was bad."""
+    settings = context.loaded().settings
+    if settings.mode is Mode.SIM:
+        raise FixConfig(
+            "import.simulated", remedy="a simulated world makes its own candles: add --set mode=paper"
+        )
+    from sereno.ops.app import Desk
+    from sereno.ops.steps.imports import import_files
+
+    with Desk(settings) as desk:
+        lines, bad = import_files(desk, path, symbol, timeframe, form)
+    for line in lines:
+        print(line)
+    return 1 if bad else 0
+
+
+def _run_watched(job: Job) -> int:
+    """Run a job of the table here, with bars for its progress."""
+    settings = context.loaded().settings
+    from sereno.ops.logs import Redactor, configure_logs
+    from sereno.surfaces.cli.bars import run_watched
+
+    configure_logs(settings.log, Redactor.of(settings))
+    finished = run_watched(settings, job, context.options())
+    if finished.error:
+        sys.stderr.write(f"sereno: {job.name}: {finished.error}\n")
+    return finished.exit_code
+
+
+def _known(symbols: tuple[str, ...]) -> tuple[str, ...]:
+    """Symbols as the settings spell them. Raises FixConfig for one that is not configured."""
+    listed = context.loaded().settings.venue.instruments
+    cleaned = tuple(symbol.upper().partition(":")[0] for symbol in symbols)
+    for symbol in cleaned:
+        if symbol not in listed:
+            raise FixConfig(
+                "instrument.unknown",
+                remedy=f"choose from {', '.join(listed)}, or set venue.instruments",
+                given=symbol,
+            )
+    return cleaned
+
+
+def _day(text: str) -> UtcMs | None:
+    if not text:
+        return None
+    try:
+        return from_iso(text)
+    except ValueError as cause:
+        raise FixConfig("cli.no_day", remedy="write a day such as 2024-01-31", given=text) from cause

@@ -1,0 +1,290 @@
+"""`sereno`: commands are thin, and import what they need only when they are called."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sereno.core.errors import SerenoError
+from sereno.surfaces.cli import context
+
+app = typer.Typer(
+    name="sereno",
+    help="Sereno keeps a machine-learning trading desk running. --set KEY=VALUE and --config FILE may stand anywhere.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+config_app = typer.Typer(help="Settings: what is in force, and where it came from.", no_args_is_help=True)
+models_app = typer.Typer(help="Models: list, show, serve another version, roll back.", no_args_is_help=True)
+jobs_app = typer.Typer(help="The table of jobs.", no_args_is_help=True)
+docs_app = typer.Typer(help="Generated pages of docs/.", no_args_is_help=True)
+db_app = typer.Typer(help="Schema of the ledger.", no_args_is_help=True)
+for name, group in (
+    ("config", config_app),
+    ("models", models_app),
+    ("jobs", jobs_app),
+    ("docs", docs_app),
+    ("db", db_app),
+):
+    app.add_typer(group, name=name)
+
+Instruments = Annotated[
+    list[str] | None, typer.Option("--instrument", help="only this pair, for example BTC/USDT; repeatable")
+]
+
+
+@app.callback()
+def root(
+    config: Annotated[Path | None, typer.Option(help="settings file instead of ./sereno.toml")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="KEY=VALUE, stronger than every other source")
+    ] = None,
+) -> None:
+    """Remember the options that every command shares."""
+    context.remember(config, set_ or [])
+
+
+@app.command()
+def up(
+    once: Annotated[bool, typer.Option(help="one full pass, then exit with its status")] = False,
+    for_: Annotated[str, typer.Option("--for", help="simulated span to run, for example 14d; mode sim")] = "",
+    speed: Annotated[str, typer.Option(help="`max` together with --for")] = "",
+    table: Annotated[bool, typer.Option("--table/--no-table", help="live table, when on a terminal")] = True,
+    mode: Annotated[str, typer.Option(help="sim or paper")] = "",
+    venue: Annotated[str, typer.Option(help="exchange, for example binance or bybit")] = "",
+    candles: Annotated[str, typer.Option(help="folder with candles that the simulator serves")] = "",
+) -> None:
+    """Bring the desk up: simulator, history, features, models, signals, positions, then the schedule."""
+    context.override({"mode": mode, "venue.name": venue, "sim.candles_dir": candles})
+    from sereno.surfaces.cli import desk
+
+    raise typer.Exit(desk.up(once=once, span=for_, speed=speed, table=table))
+
+
+@app.command()
+def run(name: Annotated[str, typer.Argument(help="a job of `sereno jobs list`")]) -> None:
+    """Run one job now, with lease, time-out, record and logs."""
+    from sereno.surfaces.cli import desk
+
+    raise typer.Exit(desk.run(name))
+
+
+@app.command()
+def sim(
+    standing: Annotated[
+        bool, typer.Option(help="start with time at rest; POST /sim/speed lets it go")
+    ] = False,
+) -> None:
+    """Serve the built-in exchange simulator."""
+    from sereno.surfaces.cli import desk
+
+    desk.sim(standing=standing)
+
+
+@app.command()
+def train(
+    role: Annotated[str, typer.Option(help="trend, return or risk; all of them when left out")] = "",
+    instrument: Instruments = None,
+) -> None:
+    """Train, calibrate and judge models; write train-report.html."""
+    from sereno.surfaces.cli import desk
+
+    raise typer.Exit(desk.train(role, tuple(instrument or ())))
+
+
+@app.command()
+def infer(instrument: Instruments = None) -> None:
+    """Decide on the newest closed candle of every series and write signal.json."""
+    from sereno.surfaces.cli import desk
+
+    raise typer.Exit(desk.infer(tuple(instrument or ())))
+
+
+@app.command()
+def explain(signal_id: Annotated[str, typer.Argument(help="id of a signal")]) -> None:
+    """Tell the story of one signal in words."""
+    from sereno.surfaces.cli import signals
+
+    signals.explain(signal_id)
+
+
+@app.command()
+def replay(signal_id: Annotated[str, typer.Argument(help="id of a signal")]) -> None:
+    """Compute a signal again from what was stored; the bits must be equal."""
+    from sereno.surfaces.cli import signals
+
+    raise typer.Exit(signals.replay(signal_id))
+
+
+@app.command()
+def backtest(
+    folds: Annotated[int, typer.Option(min=1, max=50, help="walk-forward folds")] = 4,
+    instrument: Instruments = None,
+    since: Annotated[str, typer.Option(help="first day, for example 2024-01-01")] = "",
+    fee_bps: Annotated[float | None, typer.Option(help="fee of one fill in basis points")] = None,
+    slippage_bps: Annotated[float | None, typer.Option(help="slippage of one fill in basis points")] = None,
+) -> None:
+    """Trade the past out of sample: models re-trained per fold, the desk's own rules and costs."""
+    context.override({"costs.fee_bps": fee_bps, "costs.slippage_bps": slippage_bps})
+    from sereno.surfaces.cli import desk
+
+    raise typer.Exit(desk.backtest(folds, tuple(instrument or ()), since))
+
+
+@app.command("import-candles")
+def import_candles(
+    path: Annotated[Path, typer.Argument(help="file, or folder of files")],
+    instrument: Annotated[str, typer.Option(help="pair; else taken from the file's name")] = "",
+    timeframe: Annotated[str, typer.Option(help="1m … 1w; else taken from the file's name")] = "",
+    form: Annotated[
+        str, typer.Option("--format", help="binance-vision, freqtrade, csv, parquet or auto")
+    ] = "auto",
+) -> None:
+    """Put candles from files into the lake; bad rows are listed, good ones are kept."""
+    from sereno.surfaces.cli import desk
+
+    raise typer.Exit(desk.import_candles(path, instrument, timeframe, form))
+
+
+@app.command("signals")
+def list_signals(
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="rows")] = 20,
+    taken: Annotated[bool, typer.Option(help="only LONG and SHORT")] = False,
+) -> None:
+    """The newest signals, refused ones with their reason."""
+    from sereno.surfaces.cli import signals
+
+    signals.table(limit, taken)
+
+
+@app.command()
+def positions(limit: Annotated[int, typer.Option(min=1, max=1000, help="closed rows")] = 20) -> None:
+    """Open positions, the newest closed ones, and equity."""
+    from sereno.surfaces.cli import tables
+
+    tables.positions(limit)
+
+
+@app.command()
+def status() -> None:
+    """One look at the desk; exit code 1 if something is not well."""
+    from sereno.surfaces.cli import tables
+
+    raise typer.Exit(tables.status())
+
+
+@config_app.command("show")
+def config_show() -> None:
+    """Every setting in force and the layer that set it; secrets are masked."""
+    from sereno.surfaces.cli import tables
+
+    tables.config_show()
+
+
+@config_app.command("check")
+def config_check() -> None:
+    """Say whether the settings would be accepted."""
+    from sereno.surfaces.cli import tables
+
+    tables.config_check()
+
+
+@models_app.command("list")
+def models_list() -> None:
+    """Every stored version; the served one is marked."""
+    from sereno.surfaces.cli import models
+
+    models.table()
+
+
+@models_app.command("show")
+def models_show(version: Annotated[str, typer.Argument(help="version of `models list`")]) -> None:
+    """The manifest of one version."""
+    from sereno.surfaces.cli import models
+
+    models.show(version)
+
+
+@models_app.command("use")
+def models_use(
+    version: Annotated[str, typer.Argument(help="version of `models list`")],
+    force: Annotated[bool, typer.Option(help="although it was refused")] = False,
+) -> None:
+    """Serve this version from now on."""
+    from sereno.surfaces.cli import models
+
+    models.use(version, force=force)
+
+
+@models_app.command("rollback")
+def models_rollback(
+    role: Annotated[str, typer.Argument(help="trend, return or risk")],
+    instrument: Annotated[str, typer.Argument(help="pair, for example BTC/USDT")],
+    timeframe: Annotated[str, typer.Option(help="traded timeframe; the first when left out")] = "",
+) -> None:
+    """Serve the version that was served before."""
+    from sereno.surfaces.cli import models
+
+    models.rollback(role, instrument, timeframe)
+
+
+@jobs_app.command("list")
+def jobs_list() -> None:
+    """The table of jobs with last and next run."""
+    from sereno.surfaces.cli import tables
+
+    tables.jobs()
+
+
+@docs_app.command("write")
+def docs_write(folder: Annotated[Path, typer.Argument(help="folder")] = Path("docs")) -> None:
+    """Write the generated pages."""
+    from sereno.ops.docs import write_pages
+
+    for path in write_pages(folder):
+        typer.echo(f"wrote {path}")
+
+
+@docs_app.command("check")
+def docs_check(folder: Annotated[Path, typer.Argument(help="folder")] = Path("docs")) -> None:
+    """Fail if a generated page differs from the code."""
+    from sereno.ops.docs import stale_pages
+
+    stale = stale_pages(folder)
+    for path in stale:
+        typer.echo(f"{path} is out of date: run `sereno docs write`", err=True)
+    raise typer.Exit(1 if stale else 0)
+
+
+@db_app.command("upgrade")
+def db_upgrade(revision: Annotated[str, typer.Argument(help="schema revision")] = "head") -> None:
+    """Bring the ledger's schema up."""
+    from sereno.surfaces.cli import tables
+
+    tables.migrate(revision, down=False)
+
+
+@db_app.command("downgrade")
+def db_downgrade(revision: Annotated[str, typer.Argument(help="schema revision, for example -1")]) -> None:
+    """Take the ledger's schema down."""
+    from sereno.surfaces.cli import tables
+
+    tables.migrate(revision, down=True)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Entry point: an error of ours is one line and an exit code, never a traceback."""
+    words = context.hoist(list(sys.argv[1:] if argv is None else argv))
+    try:
+        app(args=words, prog_name="sereno")
+    except SerenoError as error:
+        context.say_error(error)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:  # noqa: BLE001 - the last door: people get a line, the log the rest
+        context.say_crash(error)

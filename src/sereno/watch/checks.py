@@ -1,0 +1,257 @@
+"""Checks: each looks at recorded facts and answers what it noticed. Pure; the time is an argument."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from sereno.core.timeframe import DAY_MS, HOUR_MS, Timeframe, UtcMs
+
+DROUGHT_BARS = 120
+ONE_SIDED_FRAC = 0.9
+ONE_SIDED_LEAST = 8
+DRAWDOWN_HIGH_FRAC = 0.08
+DRAWDOWN_CRITICAL_FRAC = 0.12
+FAILURES_HIGH = 3
+
+
+class Severity(StrEnum):
+    """How loudly a finding is told; high and critical wake people."""
+
+    INFO = "info"
+    WARNING = "warning"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """0 for info, rising."""
+        return tuple(Severity).index(self)
+
+    @property
+    def wakes(self) -> bool:
+        """Whether it is sent to people."""
+        return self.rank >= Severity.HIGH.rank
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """One thing that is not as it should be. `check` and `subject` together name it."""
+
+    check: str
+    severity: Severity
+    subject: str
+    message: str
+    detail: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """What makes two findings the same."""
+        return f"{self.check}:{self.subject}"
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesFacts:
+    """A traded series. `newest_open_ms` None: no candle at all; `now` is the desk's."""
+
+    key: str
+    timeframe: Timeframe
+    newest_open_ms: UtcMs | None
+
+
+def stale_data(
+    series: Sequence[SeriesFacts], *, now: UtcMs, stale_after_bars: float, settle_ms: int
+) -> tuple[Noticed, ...]:
+    """Candles older than `stale_after_bars` bars, measured from when they closed. Three times that is critical."""
+    return tuple(found for facts in series if (found := _stale(facts, now, stale_after_bars, settle_ms)))
+
+
+def _stale(facts: SeriesFacts, now: UtcMs, stale_after_bars: float, settle_ms: int) -> Noticed | None:
+    if facts.newest_open_ms is None:
+        return Noticed("stale_data", Severity.CRITICAL, facts.key, "there is no candle at all")
+    closed_ms = facts.newest_open_ms + facts.timeframe.ms
+    age_bars = (now - closed_ms - settle_ms) / facts.timeframe.ms
+    if age_bars <= stale_after_bars:
+        return None
+    severity = Severity.CRITICAL if age_bars > 3 * stale_after_bars else Severity.HIGH
+    message = f"the newest candle closed {age_bars:.1f} bars ago, {stale_after_bars:g} are allowed"
+    return Noticed("stale_data", severity, facts.key, message, {"age_bars": round(age_bars, 2)})
+
+
+@dataclass(frozen=True, slots=True)
+class SignalFacts:
+    """Signals of a series over the newest bars: moment and sign (+1 long, -1 short, 0 refused)."""
+
+    key: str
+    timeframe: Timeframe
+    signs: tuple[tuple[UtcMs, int], ...]
+    collecting_since_ms: UtcMs | None
+
+
+def signal_drought(series: Sequence[SignalFacts], *, now: UtcMs) -> tuple[Noticed, ...]:
+    """No signal at all for three bars: the loop is dead. None taken for `DROUGHT_BARS`: nothing passes."""
+    return tuple(found for facts in series if (found := _drought(facts, now)))
+
+
+def _drought(facts: SignalFacts, now: UtcMs) -> Noticed | None:
+    newest = max((ts for ts, _ in facts.signs), default=None)
+    bar = facts.timeframe.ms
+    if newest is None or now - newest > 3 * bar:
+        said = (
+            "none was ever made" if newest is None else f"the newest is {(now - newest) / bar:.1f} bars old"
+        )
+        return Noticed("signal_drought", Severity.HIGH, facts.key, f"no signal is made: {said}")
+    taken = max((ts for ts, sign in facts.signs if sign), default=facts.collecting_since_ms)
+    if taken is not None and now - taken > DROUGHT_BARS * bar:
+        bars = (now - taken) / bar
+        message = f"every signal of the last {bars:.0f} bars was refused"
+        return Noticed("signal_drought", Severity.WARNING, facts.key, message, {"bars": round(bars, 1)})
+    return None
+
+
+def one_sided(series: Sequence[SignalFacts]) -> tuple[Noticed, ...]:
+    """Nearly all signals that were taken face the same way."""
+    found = []
+    for facts in series:
+        signs = [sign for _, sign in facts.signs if sign]
+        if len(signs) < ONE_SIDED_LEAST:
+            continue
+        longs = sum(sign > 0 for sign in signs)
+        share = max(longs, len(signs) - longs) / len(signs)
+        if share > ONE_SIDED_FRAC:
+            side = "long" if 2 * longs > len(signs) else "short"
+            message = f"{share:.0%} of {len(signs)} signals are {side}"
+            found.append(
+                Noticed("one_sided", Severity.WARNING, facts.key, message, {"share_frac": round(share, 3)})
+            )
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """The served model of one role and series; None: none is served."""
+
+    role: str
+    key: str
+    created_ms: UtcMs | None
+
+
+def old_models(models: Sequence[ModelFacts], *, now: UtcMs, max_age_days: float) -> tuple[Noticed, ...]:
+    """Models older than allowed; twice that is high, and so is none at all."""
+    found = []
+    for facts in models:
+        subject = f"{facts.role} {facts.key}"
+        if facts.created_ms is None:
+            found.append(Noticed("old_model", Severity.HIGH, subject, "no model is served"))
+            continue
+        age_days = (now - facts.created_ms) / DAY_MS
+        if age_days > max_age_days:
+            severity = Severity.HIGH if age_days > 2 * max_age_days else Severity.WARNING
+            message = f"the model is {age_days:.1f} days old, {max_age_days:g} are allowed"
+            found.append(Noticed("old_model", severity, subject, message, {"age_days": round(age_days, 2)}))
+    return tuple(found)
+
+
+def losing_streak(pnls_newest_first: Sequence[float], *, account: str, limit: int) -> tuple[Noticed, ...]:
+    """`limit` losses in a row or more; twice that is high."""
+    streak = 0
+    for pnl in pnls_newest_first:
+        if pnl >= 0:
+            break
+        streak += 1
+    if streak < limit:
+        return ()
+    severity = Severity.HIGH if streak >= 2 * limit else Severity.WARNING
+    return (Noticed("losing_streak", severity, account, f"{streak} losses in a row", {"losses": streak}),)
+
+
+def drawdown(equity: Sequence[tuple[UtcMs, float]], *, account: str) -> tuple[Noticed, ...]:
+    """Equity below its peak by more than the limits, measured on the points given, oldest first."""
+    if not equity:
+        return ()
+    peak = max(value for _, value in equity)
+    now = equity[-1][1]
+    frac = 1.0 - now / peak if peak > 0 else 1.0
+    if frac <= DRAWDOWN_HIGH_FRAC:
+        return ()
+    severity = Severity.CRITICAL if frac > DRAWDOWN_CRITICAL_FRAC else Severity.HIGH
+    message = f"equity {now:.2f} is {frac:.1%} below its peak {peak:.2f}"
+    return (Noticed("drawdown", severity, account, message, {"drawdown_frac": round(frac, 4)}),)
+
+
+@dataclass(frozen=True, slots=True)
+class JobFacts:
+    """Newest runs of a job, newest first, as (desk time of the start, ended well).
+
+    due_ms     desk time of the newest firing that must have been served; None for a daemon
+    alive      whether a daemon's lease is held; None for a timed job
+    """
+
+    name: str
+    runs: tuple[tuple[UtcMs, bool], ...]
+    due_ms: UtcMs | None
+    alive: bool | None
+
+
+def failing_jobs(jobs: Sequence[JobFacts]) -> tuple[Noticed, ...]:
+    """Jobs whose newest runs failed, that did not run when due, and daemons that are not there."""
+    return tuple(found for facts in jobs for found in _job(facts))
+
+
+def _job(facts: JobFacts) -> tuple[Noticed, ...]:
+    if facts.alive is False:
+        return (Noticed("job_absent", Severity.CRITICAL, facts.name, "the daemon does not run"),)
+    found = []
+    failures = 0
+    for _, well in facts.runs:
+        if well:
+            break
+        failures += 1
+    if failures:
+        severity = Severity.HIGH if failures >= FAILURES_HIGH else Severity.WARNING
+        found.append(
+            Noticed(
+                "job_failed",
+                severity,
+                facts.name,
+                f"its last {failures} run(s) failed",
+                {"failures": failures},
+            )
+        )
+    newest = max((at for at, _ in facts.runs), default=None)
+    if facts.due_ms is not None and (newest is None or newest < facts.due_ms):
+        found.append(Noticed("job_absent", Severity.HIGH, facts.name, "it did not run when it was due"))
+    return tuple(found)
+
+
+def failed_cycle(ok: int, failed: int, *, at: UtcMs) -> tuple[Noticed, ...]:
+    """More than half of the instruments failed in the newest collecting cycle."""
+    if failed * 2 <= ok + failed or failed == 0:
+        return ()
+    message = f"{failed} of {ok + failed} series failed in the cycle"
+    return (Noticed("failed_cycle", Severity.HIGH, "collector", message, {"cycle_ms": at, "failed": failed}),)
+
+
+RESEND_MS = 24 * HOUR_MS
+
+
+def to_send(
+    noticed: Sequence[Noticed], sent: Mapping[str, tuple[Severity, UtcMs]], *, now: UtcMs
+) -> tuple[Noticed, ...]:
+    """Findings that wake people and were not told within a day at that severity or above."""
+    chosen = []
+    for finding in noticed:
+        if not finding.severity.wakes:
+            continue
+        before = sent.get(finding.key)
+        if before and now - before[1] < RESEND_MS and before[0].rank >= finding.severity.rank:
+            continue
+        chosen.append(finding)
+    return tuple(chosen)
+
+
+def recovered(noticed: Sequence[Noticed], sent: Mapping[str, tuple[Severity, UtcMs]]) -> tuple[str, ...]:
+    """Keys that people were told of and that are well again."""
+    still = {finding.key for finding in noticed}
+    return tuple(key for key in sent if key not in still)

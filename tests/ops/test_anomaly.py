@@ -1,0 +1,172 @@
+"""The anomaly job over a real ledger and lake: each fault is injected, found, kept and told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from sereno.core.clock import FixedClock
+from sereno.core.order import EquityPoint
+from sereno.core.signal import Decision
+from sereno.core.timeframe import DAY_MS, HOUR_MS, Timeframe
+from sereno.ops.app import Desk
+from sereno.ops.run import Run
+from sereno.ops.steps.anomaly import look, look_for_anomalies
+from sereno.store.ledger import equity, findings, positions, signals
+from sereno.store.ledger.runs import RunStatus
+from sereno.watch.checks import Severity
+from tests.surfaces.seeded import NOW_MS, _position, _run, candles, seeded_desk, signal_of
+from tests.watch.test_telegram import TOKEN, Bot, bot
+
+__all__ = ["bot"]
+RUN = Run("r", "anomaly")
+
+
+def found(desk: Desk) -> dict[str, Severity]:
+    return {one.check: one.severity for one in look(desk, desk.clock.now_ms())}
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """A desk in which only the models are missing, and one series has no signal."""
+    with seeded_desk(tmp_path, venue={"instruments": ["BTC/USDT"]}) as made:
+        yield made
+
+
+def later(desk: Desk, by_ms: int) -> None:
+    assert isinstance(desk.clock, FixedClock)
+    desk.clock.advance(by_ms)
+
+
+def test_a_desk_that_is_well_shows_only_what_is_missing(desk: Desk) -> None:
+    assert set(found(desk)) == {"old_model", "job_failed"}
+
+
+def test_trap_e4_4_stale_data_is_found(desk: Desk) -> None:
+    later(desk, 4 * HOUR_MS)
+    assert found(desk)["stale_data"] is Severity.HIGH
+    later(desk, 2 * DAY_MS)
+    assert found(desk)["stale_data"] is Severity.CRITICAL
+
+
+def test_a_dead_signals_loop_is_found(desk: Desk) -> None:
+    later(desk, 4 * HOUR_MS)
+    assert found(desk)["signal_drought"] is Severity.HIGH
+
+
+def test_one_sided_signals_are_found(desk: Desk) -> None:
+    series = desk.series[0]
+    first = Timeframe.H1.floor(NOW_MS) - 200 * HOUR_MS
+    with desk.ledger.begin() as tx:
+        for hour in range(100):
+            signals.save(tx, signal_of(series, first + hour * HOUR_MS, Decision.LONG))
+    assert found(desk)["one_sided"] is Severity.WARNING
+
+
+def test_a_losing_streak_is_found(desk: Desk) -> None:
+    series = desk.series[0]
+    with desk.ledger.begin() as tx:
+        for i in range(4):
+            one = signal_of(series, Timeframe.H1.floor(NOW_MS) - (100 + i) * HOUR_MS, Decision.LONG)
+            signals.save(tx, one)
+            positions.save(tx, _position(series, one.signal_id, f"lost{i}", closed=True))
+    assert found(desk)["losing_streak"] is Severity.WARNING
+
+
+def test_drawdown_is_found(desk: Desk) -> None:
+    later(desk, HOUR_MS // 2)
+    with desk.ledger.begin() as tx:
+        equity.add(tx, EquityPoint(desk.clock.now_ms(), desk.mode, "paper", Decimal(8700), Decimal(0)))
+    assert found(desk)["drawdown"] is Severity.CRITICAL
+
+
+def test_a_failing_and_an_absent_job_are_found(desk: Desk) -> None:
+    with desk.ledger.begin() as tx:
+        for i in range(3):
+            _run(tx, "collector", NOW_MS - 1000 * (i + 1), RunStatus.ERROR)
+    by_subject = {(n.check, n.subject): n.severity for n in look(desk, NOW_MS)}
+    assert by_subject["job_failed", "collector"] is Severity.HIGH
+    later(desk, HOUR_MS)
+    by_subject = {(n.check, n.subject): n.severity for n in look(desk, desk.clock.now_ms())}
+    assert by_subject["job_absent", "positions"] is Severity.HIGH
+
+
+def test_an_absent_daemon_is_found(tmp_path: Path) -> None:
+    with seeded_desk(tmp_path, daemons=False) as desk:
+        by_subject = {(n.check, n.subject): n.severity for n in look(desk, NOW_MS)}
+    assert by_subject["job_absent", "signals"] is Severity.CRITICAL
+
+
+def test_a_cycle_in_which_most_failed_is_found(desk: Desk) -> None:
+    from sereno.core.mode import Mode
+    from sereno.store.ledger import runs
+    from sereno.store.ledger.runs import JobRun
+
+    with desk.ledger.begin() as tx:
+        runs.start(
+            tx, JobRun("c", "collector", Mode.PAPER, "h", 1, NOW_MS, None, RunStatus.RUNNING, None, None, {})
+        )
+        runs.finish(tx, "c", RunStatus.ERROR, NOW_MS, error="x", details={"ok": 1, "failed": 3})
+    assert found(desk)["failed_cycle"] is Severity.HIGH
+
+
+def test_findings_are_kept_in_ledger_and_file(desk: Desk) -> None:
+    outcome = look_for_anomalies(desk, RUN)
+    assert outcome.failed is None
+    with desk.ledger.read() as tx:
+        kept = findings.recent(tx)
+    assert len(kept) == outcome.rows == 4
+    page = json.loads((desk.paths.reports / "anomalies.json").read_text())
+    assert {one["check"] for one in page["findings"]} == {"old_model", "job_failed"}
+
+
+def telegram_desk(folder: Path, url: str) -> Desk:
+    return seeded_desk(
+        folder,
+        venue={"instruments": ["BTC/USDT"]},
+        notify={"telegram_bot_token": TOKEN, "telegram_chat_id": "42", "telegram_base_url": url},
+    )
+
+
+def test_trap_a30_36_alerts_are_told_once_and_recovery_too(tmp_path: Path, bot: Bot) -> None:
+    with telegram_desk(tmp_path, bot.url) as desk:
+        later(desk, 4 * HOUR_MS)
+        look_for_anomalies(desk, RUN)
+        told = [body["text"] for _, body in bot.messages]
+        assert any(text.startswith("[HIGH] stale_data") for text in told)
+        assert not any("WARNING" in text for text in told)
+        look_for_anomalies(desk, RUN)
+        assert len(bot.messages) == len(told), "the same findings are not told again"
+        for series in desk.series:
+            newest = candles(64).between(NOW_MS - 2 * HOUR_MS, None)
+            shifted = type(newest)(
+                newest.timeframe, newest.open_ms + 4 * HOUR_MS, newest.open, newest.high, newest.low,
+                newest.close, newest.volume,
+            )  # fmt: skip
+            desk.lake.append(series, shifted, source="test", mode=desk.mode, now=desk.clock.now_ms())
+        look_for_anomalies(desk, RUN)
+        assert any(body["text"].startswith("[RECOVERED] stale_data") for _, body in bot.messages)
+
+
+def test_trap_a30_36_an_alert_that_cannot_be_delivered_fails_the_run(tmp_path: Path, bot: Bot) -> None:
+    bot.status = 500
+    with telegram_desk(tmp_path, bot.url) as desk:
+        outcome = look_for_anomalies(desk, RUN)
+    assert outcome.failed is not None
+    assert "not delivered" in outcome.failed
+    assert TOKEN not in outcome.failed
+
+
+def test_trap_e4_12_records_do_not_pile_up_for_ever(desk: Desk) -> None:
+    from sereno.store.ledger import runs
+
+    with desk.ledger.begin() as tx:
+        _run(tx, "collector", NOW_MS - 500 * DAY_MS, RunStatus.SUCCESS)
+    look_for_anomalies(desk, RUN)
+    with desk.ledger.read() as tx:
+        oldest = min(run.started_ms for run in runs.latest(tx, None, 1000))
+    assert oldest > NOW_MS - 400 * DAY_MS

@@ -1,0 +1,217 @@
+"""The runner with real processes: whatever becomes of a job, its end is recorded."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sereno.core.mode import Mode
+from sereno.ops.app import open_desk_ledger
+from sereno.ops.facts import lease_is_held
+from sereno.ops.lease import Heartbeat, Lease, lease_name
+from sereno.store.ledger.runs import RunStatus
+from tests.ops import running
+from tests.ops.running import hanging, is_gone, records, settings_of, until
+
+
+def held(folder: Path) -> bool:
+    ledger = open_desk_ledger(settings_of(folder))
+    with ledger.read() as tx:
+        found = lease_is_held(tx, lease_name(Mode.PAPER, "probe"))
+    ledger.close()
+    return found
+
+
+def test_a_run_that_ends_well_leaves_record_log_and_metrics(tmp_path: Path) -> None:
+    code, log = running.run(tmp_path, "well")
+    assert code == 0, log
+    (record,) = records(tmp_path)
+    assert (record.status, record.rows, record.error) == (RunStatus.SUCCESS, 7, None)
+    assert record.details["what"] == "done"
+    assert record.ended_ms is not None
+    assert record.ended_ms >= record.started_ms
+    events = [json.loads(line) for line in log.splitlines()]
+    assert {event["run_id"] for event in events if event["event"].startswith("job.")} == {record.run_id}
+    text = (tmp_path / "metrics" / "sereno_probe.prom").read_text()
+    assert 'ost_job_last_run_success{job="probe",mode="paper"} 1.0' in text
+    assert not held(tmp_path)
+    assert not (tmp_path / "run" / "progress" / "probe.json").exists()
+
+
+def test_trap_e4_15_a_failure_is_never_recorded_as_success(tmp_path: Path) -> None:
+    code, _ = running.run(tmp_path, "not_well")
+    assert code == 1
+    assert running.run(tmp_path, "crash", "a bug")[0] == 1
+    crashed, half = records(tmp_path)
+    assert (half.status, half.error) == (RunStatus.ERROR, "half of it failed")
+    assert (crashed.status, crashed.error) == (RunStatus.ERROR, "ValueError: broken by a bug")
+    assert str(crashed.details["trace"]).startswith("job_functions.py:")
+    assert 'success{job="probe",mode="paper"} 0.0' in (tmp_path / "metrics" / "sereno_probe.prom").read_text()
+
+
+@pytest.mark.parametrize(("kind", "code"), [("fix", 2), ("stop", 3), ("skip", 4), ("later", 75)])
+def test_exit_codes_say_what_to_do(tmp_path: Path, kind: str, code: int) -> None:
+    assert running.run(tmp_path, "ours", kind)[0] == code
+    assert records(tmp_path)[0].details["kind"]
+
+
+def test_secrets_reach_neither_log_nor_record(tmp_path: Path) -> None:
+    secret = "s3cret-of-the-bot"
+    given = json.dumps(
+        {"state_dir": str(tmp_path), "mode": "paper", "notify": {"telegram_bot_token": secret}}
+    )
+    _, log = running.run(tmp_path, "crash", f"https://host/bot{secret}/send", given=given)
+    assert secret not in log
+    assert "********" in log
+    assert secret not in str(records(tmp_path)[0].error)
+
+
+def test_a_run_that_takes_too_long_is_killed_with_its_children_and_recorded(tmp_path: Path) -> None:
+    process = running.start(tmp_path, "hang", timeout_s=2)
+    worker, grandchild = hanging(tmp_path)
+    assert process.wait(running.PATIENCE_S) == 124
+    process.communicate()
+    assert is_gone(worker)
+    until(lambda: is_gone(grandchild), what="the end of the grandchild")
+    (record,) = records(tmp_path)
+    assert (record.status, record.error) == (RunStatus.TIMEOUT, "killed after 2 s")
+    assert not held(tmp_path)
+
+
+def test_work_that_is_killed_is_recorded_at_once(tmp_path: Path) -> None:
+    assert running.run(tmp_path, "kill_itself")[0] == 1
+    assert records(tmp_path)[0].error == "its process was killed by signal 9"
+
+
+def test_a_killed_runner_takes_its_work_along_and_the_next_run_records_it(tmp_path: Path) -> None:
+    process = running.start(tmp_path, "hang")
+    worker, grandchild = hanging(tmp_path)
+    process.kill()
+    process.wait(running.PATIENCE_S)
+    until(lambda: is_gone(worker), what="the end of the work")
+    os.kill(grandchild, signal.SIGKILL)
+    process.communicate()
+    assert not held(tmp_path)
+    assert running.run(tmp_path, "well")[0] == 0
+    newest, orphan = records(tmp_path)
+    assert newest.status is RunStatus.SUCCESS
+    assert orphan.status is RunStatus.ABANDONED
+
+
+def test_trap_e4_11_two_runs_of_a_job_at_once_do_no_harm(tmp_path: Path) -> None:
+    first = running.start(tmp_path, "hang")
+    hanging(tmp_path)
+    code, log = running.run(tmp_path, "well")
+    assert code == 75
+    assert "job.held" in log
+    assert [record.status for record in records(tmp_path)] == [RunStatus.RUNNING]
+    first.terminate()
+    assert first.wait(running.PATIENCE_S) == 143
+    first.communicate()
+
+
+def test_a_run_that_is_stopped_is_recorded_and_gives_its_lease_back(tmp_path: Path) -> None:
+    process = running.start(tmp_path, "hang")
+    worker, _ = hanging(tmp_path)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=running.PATIENCE_S)
+    assert is_gone(worker)
+    (record,) = records(tmp_path)
+    assert (record.status, record.error) == (RunStatus.ABANDONED, "stopped by SIGTERM")
+    assert not held(tmp_path)
+
+
+def test_a_daemon_holds_its_lease_and_ends_when_asked(tmp_path: Path) -> None:
+    process = running.start(tmp_path, "loop", daemon=True)
+    hanging(tmp_path)
+    assert held(tmp_path)
+    process.terminate()
+    process.communicate(timeout=running.PATIENCE_S)
+    assert process.returncode == 0
+    (record,) = records(tmp_path)
+    assert (record.status, record.rows) == (RunStatus.SUCCESS, 3)
+    assert not held(tmp_path)
+
+
+def test_a_killed_daemon_is_seen_as_gone_at_once(tmp_path: Path) -> None:
+    process = running.start(tmp_path, "loop", daemon=True)
+    hanging(tmp_path)
+    process.kill()
+    process.communicate()
+    assert not held(tmp_path)
+
+
+def test_a_daemon_that_hangs_is_killed_although_its_process_lives(tmp_path: Path) -> None:
+    given = json.dumps({"state_dir": str(tmp_path), "mode": "paper", "jobs": {"lease_s": 5}})
+    process = running.start(tmp_path, "hung_loop", daemon=True, timeout_s=1, given=given)
+    process.communicate(timeout=running.PATIENCE_S)
+    assert process.returncode == -signal.SIGKILL
+    assert not held(tmp_path)
+
+
+def test_a_lost_lease_ends_the_heartbeat(tmp_path: Path) -> None:
+    ledger = open_desk_ledger(settings_of(tmp_path))
+    lease = Lease(ledger, "job:paper:probe", ttl_s=0.06)
+    assert lease.take()
+    lost: list[str] = []
+    heartbeat = Heartbeat(lease, stall_s=60, on_lost=lost.append)
+    lease.give_back()
+    heartbeat.start()
+    until(lambda: bool(lost), what="noticing the loss")
+    heartbeat.stop()
+    ledger.close()
+    assert lost == ["another process holds the lease"]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 12 MiB; without the right to mount one, just a folder."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = shutil.which("mount")
+    mounted = (
+        mount is not None
+        and os.geteuid() == 0
+        and subprocess.run(
+            [mount, "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(folder)], capture_output=True, check=False
+        ).returncode
+        == 0
+    )
+    yield folder
+    if mounted:
+        subprocess.run(["umount", str(folder)], check=True, capture_output=True)
+
+
+def test_a_full_disk_ends_in_a_recorded_failure(small_disk: Path) -> None:
+    assert running.run(small_disk, "well")[0] == 0
+    code, log = running.run(small_disk, "disk_full")
+    assert code == 1, log
+    newest = records(small_disk)[0]
+    assert newest.status is RunStatus.ERROR
+    assert str(newest.error).startswith("disk full: free some room")
+    (small_disk / "filler").unlink()
+    assert running.run(small_disk, "well")[0] == 0
+    assert [r.status for r in records(small_disk)].count(RunStatus.SUCCESS) == 2
+
+
+def test_a_ledger_that_another_process_locks_is_try_later(tmp_path: Path) -> None:
+    import sqlite3
+
+    assert running.run(tmp_path, "well")[0] == 0
+    other = sqlite3.connect(tmp_path / "ledger.sqlite3", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    given = json.dumps({"state_dir": str(tmp_path), "mode": "paper", "ledger": {"busy_timeout_s": 0.2}})
+    code, log = running.run(tmp_path, "well", given=given)
+    other.execute("ROLLBACK")
+    other.close()
+    assert code == 75
+    assert "ledger.locked" in log
+    assert len(records(tmp_path)) == 1
+    assert running.run(tmp_path, "well")[0] == 0

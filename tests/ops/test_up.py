@@ -1,0 +1,111 @@
+"""Parts of `sereno up` that the whole-desk test does not reach."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sereno.core.clock import FixedClock
+from sereno.ops.app import open_desk_ledger
+from sereno.ops.first_pass import steps_of
+from sereno.ops.jobs import JOBS
+from sereno.ops.scheduler import Scheduler
+from sereno.ops.snapshot import take_snapshot
+from sereno.ops.up import _Training
+from sereno.store.ledger.runs import RunStatus
+from tests.ops.running import settings_of
+from tests.ops.test_scheduler import Bench
+from tests.surfaces.seeded import NOW_MS, _run, seeded_desk
+
+
+def test_training_is_left_out_when_there_are_models() -> None:
+    assert [name for name, _ in steps_of(trained=False)] == [
+        "collector", "features", "train", "signals", "positions",
+    ]  # fmt: skip
+    assert "train" not in [name for name, _ in steps_of(trained=True)]
+
+
+def test_a_desk_without_models_trains_as_soon_as_there_are_candles(tmp_path: Path) -> None:
+    """The venue was away at the first start: the desk need not wait for Sunday."""
+    settings = settings_of(tmp_path)
+    ledger = open_desk_ledger(settings)
+    bench = Bench(clock=FixedClock(NOW_MS))
+    bench.scheduler.prime({})
+    training = _Training(settings, ledger, bench.scheduler)
+    with ledger.begin() as tx:
+        _run(tx, "collector", NOW_MS - 9_000, RunStatus.ERROR)
+        _run(tx, "train", NOW_MS - 8_000, RunStatus.ERROR)
+    training.start_when_possible()
+    assert not bench.starts_of("train")
+    with ledger.begin() as tx:
+        _run(tx, "collector", NOW_MS - 5_000, RunStatus.SUCCESS)
+    training.start_when_possible()
+    assert not bench.starts_of("train"), "once a minute is enough"
+    training.look_at = 0.0
+    training.start_when_possible()
+    assert len(bench.starts_of("train")) == 1
+    ledger.close()
+
+
+def test_the_live_table_draws_everything(tmp_path: Path) -> None:
+    from rich.console import Console
+
+    from sereno.ops.table import draw
+
+    with seeded_desk(tmp_path) as desk:
+        bench = Bench(clock=FixedClock(NOW_MS))
+        bench.scheduler.prime({})
+        snapshot = take_snapshot(desk.settings, desk.ledger, desk.clock, bench.scheduler)
+    console = Console(width=160, record=True, file=(tmp_path / "out").open("w"))
+    console.print(draw(snapshot))
+    told = console.export_text()
+    console.file.close()
+    for word in (
+        "equity 9,998.75",
+        "collector",
+        "alive",
+        "it broke",
+        "LONG",
+        "open positions",
+        "2024-06-01T12:15",
+    ):
+        assert word in told, word
+    assert "open positions 1, closed 1" in snapshot.line()
+
+
+@pytest.mark.parametrize("name", ["signals", "dashboard"])
+def test_daemons_are_started_by_the_first_tick(name: str) -> None:
+    bench = Bench()
+    assert isinstance(bench.scheduler, Scheduler)
+    bench.scheduler.tick()
+    assert len(bench.starts_of(name)) == 1
+    assert bench.scheduler.daemons_alive()[name]
+    assert len(JOBS) == 8
+
+
+def test_at_wall_speed_triggers_stop_before_children_end_and_threads_after(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The kernel kills children with the thread that started them: that thread must end last."""
+    from contextlib import ExitStack
+
+    from sereno.ops import triggers, up
+
+    told: list[str] = []
+
+    class Recorder:
+        def start(self) -> None:
+            told.append("start")
+
+        def pause(self) -> None:
+            told.append("pause")
+
+        def shutdown(self, *, wait: bool) -> None:
+            told.append("shutdown")
+
+    monkeypatch.setattr(triggers, "background", lambda _: Recorder())
+    monkeypatch.setattr(up, "end_children", lambda _: told.append("children"))
+    with ExitStack() as opened:
+        up._open_triggers(Bench().scheduler, opened)
+    assert told == ["start", "pause", "children", "shutdown"]

@@ -1,0 +1,254 @@
+"""The API over a real ledger and lake."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sereno.core.clock import FixedClock
+from sereno.core.settings import Settings
+from sereno.core.timeframe import HOUR_MS
+from sereno.ops.app import Desk
+from sereno.surfaces.api.app import create_app
+from sereno.surfaces.api.guards import host_of
+from tests.surfaces.client import TestClient
+from tests.surfaces.seeded import NOW_MS, seeded_desk, settings_for
+
+LOCAL = "http://127.0.0.1"
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    with seeded_desk(tmp_path_factory.mktemp("desk")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def client(desk: Desk) -> Iterator[TestClient]:
+    with TestClient(create_app(desk), base_url=LOCAL) as made:
+        yield made
+
+
+def test_health_is_ok_when_all_is_well(client: TestClient) -> None:
+    answer = client.get("/health")
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["status"] == "ok"
+    assert answer.json()["checks"] == {
+        "ledger": True, "lake": True, "disk": True, "clock": True, "daemons": True,
+    }  # fmt: skip
+
+
+def test_health_fails_when_a_daemon_is_gone(tmp_path: Path) -> None:
+    with seeded_desk(tmp_path, daemons=False) as desk, TestClient(create_app(desk), base_url=LOCAL) as client:
+        answer = client.get("/health")
+    assert answer.status_code == 503
+    assert answer.json()["reasons"] == ["daemons: signals does not run"]
+
+
+def test_health_fails_when_the_lake_has_lost_its_candles(tmp_path: Path) -> None:
+    with (
+        Desk(settings_for(tmp_path), clock=FixedClock(NOW_MS)) as desk,
+        TestClient(create_app(desk), base_url=LOCAL) as client,
+    ):
+        answer = client.get("/health")
+    assert answer.status_code == 503
+    assert any(reason.startswith("lake: no candles of") for reason in answer.json()["reasons"])
+
+
+def test_trap_ami_b12_12_health_fails_when_the_ledger_cannot_be_written(tmp_path: Path) -> None:
+    import sqlite3
+
+    with (
+        seeded_desk(tmp_path, ledger={"busy_timeout_s": 0.1}) as desk,
+        TestClient(create_app(desk), base_url=LOCAL) as client,
+    ):
+        other = sqlite3.connect(desk.paths.ledger_file, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        answer = client.get("/health")
+        other.execute("ROLLBACK")
+        other.close()
+        assert answer.status_code == 503
+        assert "ledger" in answer.json()["reasons"][0]
+        assert client.get("/health").status_code == 200
+
+
+def test_metrics_carry_the_promised_names(client: TestClient) -> None:
+    client.get("/api/v1/jobs")
+    text = client.get("/metrics").text
+    for name in (
+        'ost_http_requests_total{method="GET",path="/api/v1/jobs",status="200"}',
+        "ost_http_request_latency_seconds_bucket",
+        "ost_ingestion_duration_seconds{",
+        "ost_ingestion_failures_total{",
+        "ost_signal_generation_duration_seconds{",
+        "ost_last_ingestion_timestamp_seconds{",
+        "ost_last_signal_timestamp_seconds{",
+        'ost_job_last_run_success{job="walkforward",mode="paper"} 0.0',
+        'ost_daemon_up{job="signals",mode="paper"} 1.0',
+    ):
+        assert name in text, name
+
+
+def test_the_prefix_of_the_metrics_can_be_set(tmp_path: Path) -> None:
+    with (
+        seeded_desk(tmp_path, api={"metrics_prefix": "desk_"}) as desk,
+        TestClient(create_app(desk), base_url=LOCAL) as client,
+    ):
+        text = client.get("/metrics").text
+    assert "desk_last_signal_timestamp_seconds" in text
+    assert "ost_" not in text
+
+
+def test_trap_e4_14_labels_do_not_grow_with_what_strangers_ask(client: TestClient) -> None:
+    for i in range(40):
+        client.get(f"/nothing/{i}")
+        client.request(f"ODD{i}", "/health")
+        client.get(f"/api/v1/signals/sig_{i}")
+    lines = [line for line in client.get("/metrics").text.splitlines() if "http_requests_total{" in line]
+    assert len(lines) < 25
+    assert any('path="unmatched"' in line for line in lines)
+    assert any('path="/api/v1/signals/{signal_id}"' in line for line in lines)
+    assert any('method="OTHER"' in line for line in lines)
+
+
+def test_last_runs_and_failures(client: TestClient) -> None:
+    told = client.get("/api/v1/diagnostics/last-run").json()
+    assert told["ingestion"]["job"] == "collector"
+    assert told["signals"]["status"] == "success"
+    assert [run["job"] for run in told["failed"]] == ["walkforward"]
+    assert told["failed"][0]["error"] == "it broke"
+
+
+def test_jobs_show_newest_and_next_run(client: TestClient) -> None:
+    told = {job["name"]: job for job in client.get("/api/v1/jobs").json()}
+    assert told["collector"]["next_firing"] == "2024-06-01T12:15:00Z"
+    assert told["collector"]["last"]["status"] == "success"
+    assert told["signals"]["alive"] is True
+    assert told["signals"]["next_firing"] is None
+
+
+def test_candles_by_range_and_limit(client: TestClient) -> None:
+    told = client.get("/api/v1/candles", params={"symbol": "BTC/USDT", "limit": 5}).json()["candles"]
+    assert len(told) == 5
+    assert told[-1]["open_time"] == "2024-06-01T11:00:00Z"
+    ranged = client.get(
+        "/api/v1/candles",
+        params={"symbol": "btc/usdt", "since": "2024-06-01T02:00:00Z", "until": "2024-06-01T05:00:00Z"},
+    ).json()["candles"]
+    assert [c["open_time"][11:13] for c in ranged] == ["02", "03", "04"]
+
+
+@pytest.mark.parametrize(
+    ("params", "status"),
+    [
+        ({"symbol": "DOGE/USDT"}, 404),
+        ({"symbol": "BTC/USDT", "timeframe": "2h"}, 404),
+        ({"symbol": "BTC/USDT", "timeframe": "7m"}, 422),
+        ({"symbol": "BTC/USDT", "since": "yesterday"}, 422),
+        ({"symbol": "BTC/USDT", "since": "2024-13-45"}, 404),
+        ({"symbol": "BTC/USDT", "limit": 0}, 422),
+        ({}, 422),
+    ],
+)
+def test_what_is_not_understood_is_said(client: TestClient, params: dict[str, str], status: int) -> None:
+    answer = client.get("/api/v1/candles", params=params)
+    assert answer.status_code == status
+    assert answer.json()["error"]
+    assert answer.json()["remedy"]
+
+
+def test_signals_carry_the_fields_of_signal_json(client: TestClient) -> None:
+    told = client.get("/api/v1/signals", params={"limit": 3}).json()["signals"]
+    assert len(told) == 3
+    assert told[0]["ts"] > told[1]["ts"]
+    assert {"prob_up", "regime_reason", "version", "data_digest"} <= set(told[0])
+    longs = client.get("/api/v1/signals", params={"decision": "LONG"}).json()["signals"]
+    assert {s["decision"] for s in longs} == {"LONG"}
+    one = client.get(f"/api/v1/signals/{longs[0]['signal_id']}").json()
+    assert one == longs[0]
+
+
+def test_positions_and_equity_keep_every_digit(client: TestClient) -> None:
+    told = client.get("/api/v1/positions").json()["positions"]
+    assert [p["position_id"] for p in told] == ["p2", "p1"]
+    assert told[1]["pnl_quote"] == "-0.65"
+    assert (
+        client.get("/api/v1/positions", params={"status": "open"}).json()["positions"][0]["exit_time"] is None
+    )
+    points = client.get("/api/v1/equity", params={"limit": 2}).json()["points"]
+    assert [p["balance_quote"] for p in points] == ["10001", "10000"]
+    assert points[-1]["equity_quote"] == "9998.75"
+
+
+def test_models(client: TestClient) -> None:
+    (model,) = client.get("/api/v1/models").json()["models"]
+    assert model["serving"] is True
+    assert client.get("/api/v1/models", params={"serving": "false"}).json()["models"] == []
+
+
+def test_the_front_page_needs_nothing_from_elsewhere(client: TestClient) -> None:
+    answer = client.get("/")
+    assert answer.status_code == 200
+    assert "<svg" in answer.text
+    assert "http://" not in answer.text.replace("http-equiv", "")
+    assert "https://" not in answer.text
+    assert "<script" not in answer.text
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_it_is_read_only(client: TestClient, method: str) -> None:
+    for path in ("/api/v1/signals", "/api/v1/positions", "/api/v1/models"):
+        assert client.request(method, path).status_code == 405
+
+
+def test_trap_a30_32_off_loopback_nothing_is_open_without_the_token(tmp_path: Path) -> None:
+    api = {"host": "0.0.0.0", "token": "a-long-secret"}
+    with (
+        seeded_desk(tmp_path, api=api) as desk,
+        TestClient(create_app(desk), base_url="http://desk") as client,
+    ):
+        for path in ("/", "/health", "/metrics", "/openapi.json", "/api/v1/jobs", "/nothing"):
+            assert client.get(path).status_code == 401
+            assert client.get(path, headers={"Authorization": "Bearer wrong"}).status_code == 401
+            assert client.get(path, headers={"Authorization": "Basic a-long-secret"}).status_code == 401
+            assert client.get(path, headers={"X-Forwarded-For": "127.0.0.1"}).status_code == 401
+        right = {"Authorization": "Bearer a-long-secret"}
+        assert client.get("/api/v1/jobs", headers=right).status_code == 200
+        assert client.get("/health", headers=right).status_code == 200
+
+
+def test_a_public_address_without_token_is_refused_at_start(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"api\.token"):
+        Settings.model_validate({"state_dir": tmp_path, "api": {"host": "0.0.0.0"}})
+
+
+def test_a_token_on_loopback_is_asked_for_too(tmp_path: Path) -> None:
+    with (
+        seeded_desk(tmp_path, api={"token": "a-long-secret"}) as desk,
+        TestClient(create_app(desk), base_url=LOCAL) as client,
+    ):
+        assert client.get("/api/v1/jobs").status_code == 401
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "localhost.evil.example:80"])
+def test_a_page_elsewhere_cannot_reach_the_desk_by_rebinding_its_name(client: TestClient, host: str) -> None:
+    answer = client.get("/api/v1/jobs", headers={"Host": host})
+    assert answer.status_code == 400
+    assert answer.json()["error"] == "host.refused"
+
+
+@pytest.mark.parametrize(
+    ("header", "host"),
+    [(b"127.0.0.1:8000", "127.0.0.1"), (b"[::1]:8000", "::1"), (b"LocalHost", "localhost"), (b"[::1", "::1")],
+)
+def test_host_of(header: bytes, host: str) -> None:
+    assert host_of(header) == host
+
+
+def test_equity_since(client: TestClient) -> None:
+    since = "2024-06-01T10:00:00Z"
+    points = client.get("/api/v1/equity", params={"since": since}).json()["points"]
+    assert points[0]["time"] >= since
+    assert len(points) == (NOW_MS % HOUR_MS >= 0) + 2

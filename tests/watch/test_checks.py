@@ -1,0 +1,135 @@
+"""Checks as sums: each finds its fault, and is silent without it."""
+
+from __future__ import annotations
+
+import pytest
+
+from sereno.core.timeframe import DAY_MS, HOUR_MS, Timeframe, from_iso
+from sereno.watch import checks
+from sereno.watch.checks import (
+    JobFacts,
+    ModelFacts,
+    Noticed,
+    SeriesFacts,
+    Severity,
+    SignalFacts,
+)
+
+NOW_MS = from_iso("2024-06-01T12:00:10Z")
+H1 = Timeframe.H1
+KEY = "binance:spot:BTC/USDT@1h"
+
+
+@pytest.mark.parametrize(
+    ("bars_ago", "severity"),
+    [(1, None), (2, None), (4, Severity.HIGH), (8, Severity.CRITICAL)],
+)
+def test_stale_data_is_measured_in_bars_since_the_close(bars_ago: int, severity: Severity | None) -> None:
+    newest = H1.floor(NOW_MS) - bars_ago * HOUR_MS
+    found = checks.stale_data(
+        [SeriesFacts(KEY, H1, newest)], now=NOW_MS, stale_after_bars=2.0, settle_ms=2000
+    )
+    assert [f.severity for f in found] == ([] if severity is None else [severity])
+
+
+def test_trap_ost_b12_02_a_daily_candle_is_not_stale_at_noon() -> None:
+    yesterday = Timeframe.D1.floor(NOW_MS) - DAY_MS
+    facts = [SeriesFacts("d", Timeframe.D1, yesterday)]
+    assert checks.stale_data(facts, now=NOW_MS, stale_after_bars=2.0, settle_ms=2000) == ()
+
+
+def test_no_candle_at_all_is_critical() -> None:
+    (found,) = checks.stale_data([SeriesFacts(KEY, H1, None)], now=NOW_MS, stale_after_bars=2.0, settle_ms=0)
+    assert found.severity is Severity.CRITICAL
+
+
+def signals(signs: list[int], *, newest_bars_ago: int = 0) -> SignalFacts:
+    last = H1.floor(NOW_MS) - newest_bars_ago * HOUR_MS
+    stamped = tuple((last - i * HOUR_MS, sign) for i, sign in enumerate(signs))
+    return SignalFacts(KEY, H1, stamped, stamped[-1][0] if stamped else None)
+
+
+def test_silence_of_the_signals_loop_is_high() -> None:
+    (found,) = checks.signal_drought([signals([0, 1], newest_bars_ago=5)], now=NOW_MS)
+    assert found.severity is Severity.HIGH
+    assert checks.signal_drought([signals([0, 1])], now=NOW_MS) == ()
+    (none,) = checks.signal_drought([SignalFacts(KEY, H1, (), None)], now=NOW_MS)
+    assert "none was ever made" in none.message
+
+
+def test_refusing_everything_for_days_is_a_warning() -> None:
+    (found,) = checks.signal_drought([signals([0] * 150)], now=NOW_MS)
+    assert found.severity is Severity.WARNING
+    assert checks.signal_drought([signals([0] * 100 + [1] + [0] * 49)], now=NOW_MS) == ()
+
+
+def test_one_sided_signals_need_enough_of_them() -> None:
+    assert checks.one_sided([signals([1] * 5)]) == ()
+    assert checks.one_sided([signals([1] * 8 + [-1] * 4)]) == ()
+    (found,) = checks.one_sided([signals([-1] * 12 + [0] * 30)])
+    assert "short" in found.message
+
+
+@pytest.mark.parametrize(
+    ("age_days", "severity"), [(13, None), (15, Severity.WARNING), (29, Severity.HIGH), (None, Severity.HIGH)]
+)
+def test_old_models(age_days: int | None, severity: Severity | None) -> None:
+    created = None if age_days is None else NOW_MS - age_days * DAY_MS
+    found = checks.old_models([ModelFacts("trend", KEY, created)], now=NOW_MS, max_age_days=14.0)
+    assert [f.severity for f in found] == ([] if severity is None else [severity])
+
+
+def test_losing_streaks() -> None:
+    assert checks.losing_streak([-1.0, -1.0, 5.0], account="paper", limit=3) == ()
+    assert checks.losing_streak([-1.0] * 3 + [5.0], account="paper", limit=3)[0].severity is Severity.WARNING
+    assert checks.losing_streak([-1.0] * 6, account="paper", limit=3)[0].severity is Severity.HIGH
+    assert checks.losing_streak([], account="paper", limit=3) == ()
+
+
+@pytest.mark.parametrize(
+    ("last", "severity"), [(93.0, None), (91.0, Severity.HIGH), (87.0, Severity.CRITICAL)]
+)
+def test_drawdown_from_the_peak(last: float, severity: Severity | None) -> None:
+    curve = [(0, 95.0), (1, 100.0), (2, last)]
+    found = checks.drawdown(curve, account="paper")
+    assert [f.severity for f in found] == ([] if severity is None else [severity])
+    assert checks.drawdown([], account="paper") == ()
+
+
+def test_failed_and_absent_jobs() -> None:
+    well = JobFacts("collector", ((NOW_MS, True), (NOW_MS - 1, False)), NOW_MS - 10, None)
+    assert checks.failing_jobs([well]) == ()
+    failed = JobFacts("collector", ((NOW_MS, False), (NOW_MS - 1, True)), None, None)
+    assert checks.failing_jobs([failed])[0].severity is Severity.WARNING
+    again = JobFacts("collector", ((3, False), (2, False), (1, False)), None, None)
+    assert checks.failing_jobs([again])[0].severity is Severity.HIGH
+    absent = JobFacts("collector", ((NOW_MS - DAY_MS, True),), NOW_MS - HOUR_MS, None)
+    assert checks.failing_jobs([absent])[0].check == "job_absent"
+    dead = JobFacts("signals", (), None, False)
+    assert checks.failing_jobs([dead])[0].severity is Severity.CRITICAL
+
+
+def test_more_than_half_failing_is_high() -> None:
+    assert checks.failed_cycle(3, 3, at=0) == ()
+    assert checks.failed_cycle(0, 0, at=0) == ()
+    assert checks.failed_cycle(2, 4, at=0)[0].severity is Severity.HIGH
+
+
+def noticed(severity: Severity, subject: str = "x") -> Noticed:
+    return Noticed("drawdown", severity, subject, "m")
+
+
+def test_what_was_told_is_not_told_again_within_a_day_unless_it_got_worse() -> None:
+    high = noticed(Severity.HIGH)
+    assert checks.to_send([high, noticed(Severity.WARNING, "y")], {}, now=NOW_MS) == (high,)
+    told = {high.key: (Severity.HIGH, NOW_MS - HOUR_MS)}
+    assert checks.to_send([high], told, now=NOW_MS) == ()
+    worse = noticed(Severity.CRITICAL)
+    assert checks.to_send([worse], told, now=NOW_MS) == (worse,)
+    assert checks.to_send([high], {high.key: (Severity.HIGH, NOW_MS - 25 * HOUR_MS)}, now=NOW_MS) == (high,)
+
+
+def test_trap_a30_36_recovery_is_told() -> None:
+    told = {"drawdown:x": (Severity.HIGH, NOW_MS)}
+    assert checks.recovered([], told) == ("drawdown:x",)
+    assert checks.recovered([noticed(Severity.WARNING)], told) == ()
