@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,17 +24,6 @@ from sereno.ops.steps.signals import _pause_s
 from tests.ops.running import settings_of
 
 
-@pytest.fixture
-def own_logging() -> Iterator[None]:
-    """Logging as it was before."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
-
-
 def logged(settings: LogSettings, redactor: Redactor) -> str:
     stream = io.StringIO()
     configure_logs(settings, redactor, stream=stream)
@@ -46,7 +34,6 @@ def logged(settings: LogSettings, redactor: Redactor) -> str:
     return stream.getvalue()
 
 
-@pytest.mark.usefixtures("own_logging")
 def test_logs_are_json_lines_without_secrets() -> None:
     told = logged(LogSettings(), Redactor(["SECRET-TOKEN", ""]))
     events = [json.loads(line) for line in told.splitlines()]
@@ -56,7 +43,6 @@ def test_logs_are_json_lines_without_secrets() -> None:
     assert "SECRET" not in told
 
 
-@pytest.mark.usefixtures("own_logging")
 def test_level_and_format_of_the_log() -> None:
     told = logged(LogSettings.model_validate({"level": "debug", "format": "console"}), Redactor([]))
     assert "quiet.event" in told

@@ -55,8 +55,9 @@ def test_without_edge_there_is_nothing_to_learn() -> None:
         assert np.abs(found).max() < 3.5
 
 
-def test_the_default_edge_shows_in_momentum(world: GeneratedWorld) -> None:
-    assert SimSettings().edge == 0.35
+def test_the_default_edge_shows_in_momentum() -> None:
+    default = SimSettings()
+    world = GeneratedWorld(default.seed, default.edge, (BTC, ETH))
     for instrument in (BTC, ETH):
         assert momentum_t(hourly(world, instrument)) > 6.0
 

@@ -12,14 +12,32 @@ from sereno.ops.run import Outcome, Run
 
 if TYPE_CHECKING:
     from sereno.ops.app import Desk
+    from sereno.trading.positions_job import Advanced
 
 _log = structlog.get_logger("sereno.positions")
 
 
 def advance_positions(desk: Desk, _run: Run) -> Outcome:
     """Apply the rules to every candle that closed since the last run."""
-    from sereno.trading.account import open_account
     from sereno.trading.export import export_account
+
+    done = advance(desk)
+    details: dict[str, object] = asdict(done)
+    now = desk.clock.now_ms()
+    try:
+        export_account(desk.ledger, desk.paths.exports, mode=desk.mode, account=desk.account, now=now)
+    except StopTrading as cause:
+        _log.error("positions.not_exported", error=str(cause))
+        return Outcome(done.moments, details, failed=str(cause))
+    return Outcome(done.moments, details)
+
+
+def advance(desk: Desk) -> Advanced:
+    """Bring the paper account up to the newest closed candles, opening it where there is none yet.
+
+    Raises TryLater when another process advances it at this moment.
+    """
+    from sereno.trading.account import open_account
     from sereno.trading.positions_job import advance_account
 
     settings = desk.settings
@@ -31,7 +49,7 @@ def advance_positions(desk: Desk, _run: Run) -> Outcome:
         initial_equity_quote=settings.risk.initial_equity_quote,
         now=now,
     )
-    done = advance_account(
+    return advance_account(
         desk.ledger,
         desk.lake.candles,
         now,
@@ -43,10 +61,3 @@ def advance_positions(desk: Desk, _run: Run) -> Outcome:
         risk=settings.risk,
         signals=settings.signals,
     )
-    details: dict[str, object] = asdict(done)
-    try:
-        export_account(desk.ledger, desk.paths.exports, mode=desk.mode, account=desk.account, now=now)
-    except StopTrading as cause:
-        _log.error("positions.not_exported", error=str(cause))
-        return Outcome(done.moments, details, failed=str(cause))
-    return Outcome(done.moments, details)

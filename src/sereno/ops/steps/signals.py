@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from sereno.core.errors import SerenoError
+from sereno.core.errors import SerenoError, TryLater
 from sereno.core.instrument import Series
 from sereno.core.timeframe import UtcMs, iso
 from sereno.ops.facts import SIGNAL_ROUND
 from sereno.ops.run import Outcome, Run
 from sereno.ops.steps.freshness import collect_if_behind, newest_due_close
+from sereno.ops.steps.positions import advance
 
 if TYPE_CHECKING:
     from sereno.core.signal import Signal
     from sereno.ops.app import Desk
-    from sereno.ops.steps.decider import Decider
 
 POLL_S = 0.5
 _log = structlog.get_logger("sereno.signals")
@@ -31,19 +31,25 @@ def make_signals(desk: Desk, run: Run, *symbols: str) -> Outcome:
     """
     series = tuple(s for s in desk.series if not symbols or s.instrument.symbol in symbols)
     collect_if_behind(desk, series, run.alive)
-    return decide_all(desk.decider, series)
+    return decide_all(desk, series)
 
 
 def decide_now(desk: Desk, _run: Run) -> Outcome:
     """One pass over all series with the candles that are there."""
-    return decide_all(desk.decider, desk.series)
+    return decide_all(desk, desk.series)
 
 
-def decide_all(decider: Decider, series: Collection[Series]) -> Outcome:
+def decide_all(desk: Desk, series: Collection[Series]) -> Outcome:
     """Decide on each series; one that cannot be decided is recorded and does not stop the others.
 
-    Failed when no series got a signal.
+    The account is brought up to the same candles first, or a position that has just ended would still
+    stand in the way of the next. Failed when no series got a signal.
     """
+    try:
+        advance(desk)
+    except TryLater as cause:
+        _log.info("signal.account_is_being_advanced", error=str(cause))
+    decider = desk.decider
     told: dict[str, object] = {}
     made: list[Signal] = []
     for one in series:
@@ -97,7 +103,7 @@ def _recorded_pass(desk: Desk) -> None:
 
     recorder = Recorder(desk.ledger, desk.settings, desk.clock, Redactor.of(desk.settings))
     started = recorder.start(SIGNAL_ROUND, new_run_id(SIGNAL_ROUND))
-    outcome = decide_all(desk.decider, desk.series)
+    outcome = decide_all(desk, desk.series)
     verdict = Verdict(outcome.failed is None, outcome.rows, outcome.failed, 0, outcome.details)
     recorder.end(started, verdict, "success" if verdict.ok else "error")
 
