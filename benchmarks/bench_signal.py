@@ -1,4 +1,4 @@
-"""From a closed candle in the lake to a written `signal.json`, models loaded: median and worst of many."""
+"""From a closed candle in the lake to a written `signal.json`, models loaded, account brought up first."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from sereno.core.settings import load
 from sereno.core.timeframe import DAY_MS, Timeframe
 from sereno.models.train import train_series
 from sereno.ops.app import Desk
+from sereno.ops.steps.signals import decide_all
 from sereno.sim.generated import CLOCK_START_MS, GeneratedWorld
 from sereno.store.ledger import instruments as grids
 
@@ -57,9 +58,10 @@ def measure(desk: Desk, world: GeneratedWorld) -> int:
         desk.lake.append(series, closed, source="bench", mode=Mode.SIM, now=now)
         desk.clock.set(now)  # type: ignore[attr-defined]
         begun = time.perf_counter()
-        signal = desk.decider.decide(series)
+        outcome = decide_all(desk, (series,))
         spent.append(1000 * (time.perf_counter() - begun))
-        assert signal.ts == opened + hour
+        assert outcome.failed is None
+        assert desk.decider.decide(series).ts == opened + hour
     warm = spent[1:]
     median = statistics.median(warm)
     print(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,11 @@ def test_lists_may_be_written_with_commas(tmp_path: Path) -> None:
         ({"SERENO_SIM__CANDLES_DIR": "/nowhere/at/all"}, "is not a folder"),
         ({"SLSBOT_MODE": "casino"}, "mode = 'casino'"),
         ({"RECOMMENDATION_UPDATE_TIME": "25:00"}, "not a time of day"),
+        ({"SCHEDULER_TIMEZONE": "Europe/Madird"}, "no time zone; write one such as"),
+        ({"SERENO_JOBS__TIMEZONE": "Europe"}, "jobs.timezone = 'Europe'"),
+        ({"SERENO_JOBS__TIMEZONE": ""}, "no time zone"),
+        ({"SERENO_JOBS__TIMEZONE": "../../etc/passwd"}, "no time zone"),
+        ({"SERENO_VENUE__NAME": "../binance"}, "venue.name = '../binance'"),
     ],
 )
 def test_what_cannot_be_is_refused_with_its_remedy(tmp_path: Path, env: dict[str, str], told: str) -> None:
@@ -181,10 +187,23 @@ def test_simulated_worlds_never_share_a_root(tmp_path: Path) -> None:
             {"SERENO_SIM__SEED": "8"},
             {"SERENO_SIM__EDGE": "0"},
             {"SERENO_VENUE__NAME": "bybit"},
+            {"SERENO_CANDLES__BESIDE": "1m,1d"},
             {"SERENO_MODE": "paper"},
         )
     }
-    assert len(roots) == 5
+    assert len(roots) == 6
+    same = loaded(tmp_path, SERENO_CANDLES__TIMEFRAMES="5m,4h", SERENO_CANDLES__BESIDE="1d")
+    assert same.settings.paths.root == loaded(tmp_path).settings.paths.root
+
+
+def test_a_world_of_changed_files_is_another_world(tmp_path: Path) -> None:
+    file = tmp_path / "BINANCE_SPOT_BTCUSDT_1h.csv"
+    roots = set()
+    for text, moment_s in (("one", 1), ("two", 2), ("more", 2)):
+        file.write_text(text)
+        os.utime(file, (moment_s, moment_s))
+        roots.add(loaded(tmp_path, SERENO_SIM__CANDLES_DIR=str(tmp_path)).settings.paths.root)
+    assert len(roots) == 3
 
 
 def test_digest_follows_what_decides_only(tmp_path: Path) -> None:

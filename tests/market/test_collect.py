@@ -140,6 +140,33 @@ def test_an_outage_of_the_venue_is_recorded_once_and_not_asked_for_again(exchang
     assert (again.gaps_unrepairable, len(asked)) == (0, 1)
 
 
+def test_a_young_hole_is_asked_for_until_it_is_a_day_old(exchange: Make) -> None:
+    world = hourly_world("BTC/USDT")
+    whole = world.tables["BTC", Timeframe.H1]
+    hole_ms = NOW - NOW % HOUR_MS - 10 * HOUR_MS
+    world.tables["BTC", Timeframe.H1] = rows(whole, whole.open_ms != hole_ms)
+    place = exchange(world)
+    for _ in range(3):
+        (result,) = place.collect().results
+        assert (result.gaps_unrepairable, place.lake.known_gaps(HOURLY)) == (0, ())
+    place.to(hole_ms + HOUR_MS + DAY_MS - 1)
+    assert place.collect().results[0].gaps_unrepairable == 0
+    place.to(hole_ms + HOUR_MS + DAY_MS)
+    assert place.collect().results[0].gaps_unrepairable == 1
+    assert [gap.first_open_ms for gap in place.lake.known_gaps(HOURLY)] == [hole_ms]
+
+
+def test_a_young_hole_that_the_venue_fills_later_is_repaired(exchange: Make) -> None:
+    world = hourly_world("BTC/USDT")
+    whole = world.tables["BTC", Timeframe.H1]
+    world.tables["BTC", Timeframe.H1] = rows(whole, whole.open_ms != NOW - NOW % HOUR_MS - 10 * HOUR_MS)
+    place = exchange(world)
+    place.collect()
+    world.tables["BTC", Timeframe.H1] = whole
+    assert place.collect().results[0].gaps_repaired == 1
+    assert same(place.lake.candles(HOURLY), truth(place))
+
+
 def test_a_hole_in_one_reply_is_repaired_in_the_same_cycle(exchange: Make) -> None:
     place = exchange()
     place.simulator.faults.inject(Fault(FaultKind.MISSING, path=KLINES, times=2))

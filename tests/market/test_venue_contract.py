@@ -211,3 +211,25 @@ def test_requests_stay_inside_the_rate_limit_except_on_this_host(base_url: str, 
     told, public = asyncio.run(look())
     assert told is limited
     assert public == f"{base_url or 'https://api.binance.com'}/api/v3"
+
+
+@pytest.mark.parametrize(("base_url", "waits"), [("", True), ("http://127.0.0.1:1", False)])
+def test_closing_waits_for_no_connection_of_this_host(
+    base_url: str, waits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paused_s: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        paused_s.append(seconds)
+
+    async def open_and_close() -> None:
+        venue = CcxtVenue(
+            VenueSettings(), quirks_of("binance", Market.SPOT), base_url=base_url, clock=FixedClock(NOW)
+        )
+        await venue.open()
+        with monkeypatch.context() as patch:
+            patch.setattr(asyncio, "sleep", pause)
+            await venue.close()
+
+    asyncio.run(open_and_close())
+    assert (sum(paused_s) > 0) is waits

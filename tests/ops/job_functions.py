@@ -19,12 +19,17 @@ ERRORS = {
     "later": TryLater("test.later"),
     "skip": SkipThis("test.skip"),
     "stop": StopTrading("test.stop"),
+    "clock": StopTrading("clock.offset", offset_ms=9000),
 }
 
 
 def well(_desk: Desk, run: Run) -> Outcome:
     run.tell("things", 1, 2)
     return Outcome(7, {"what": "done"})
+
+
+def tells(_desk: Desk, _run: Run, text: str) -> Outcome:
+    return Outcome(1, {"places": [{"url": text, "count": 1}]})
 
 
 def not_well(_desk: Desk, _run: Run) -> Outcome:

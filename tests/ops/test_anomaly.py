@@ -19,6 +19,7 @@ from sereno.ops.steps.anomaly import look, look_for_anomalies
 from sereno.store.ledger import equity, findings, positions, signals
 from sereno.store.ledger.runs import RunStatus
 from sereno.watch.checks import Severity
+from tests.store.test_registry import keep, spoil
 from tests.surfaces.seeded import NOW_MS, _position, _run, candles, seeded_desk, signal_of
 from tests.watch.test_telegram import TOKEN, Bot, bot
 
@@ -112,6 +113,51 @@ def test_a_cycle_in_which_most_failed_is_found(desk: Desk) -> None:
         )
         runs.finish(tx, "c", RunStatus.ERROR, NOW_MS, error="x", details={"ok": 1, "failed": 3})
     assert found(desk)["failed_cycle"] is Severity.HIGH
+
+
+def test_a_cycle_that_has_just_begun_hides_no_failure(desk: Desk) -> None:
+    from sereno.core.mode import Mode
+    from sereno.store.ledger import runs
+    from sereno.store.ledger.runs import JobRun
+
+    with desk.ledger.begin() as tx:
+        for run_id, mode in (("a", Mode.PAPER), ("b", Mode.PAPER), ("c", Mode.SIM)):
+            at = NOW_MS + ord(run_id)
+            runs.start(
+                tx, JobRun(run_id, "collector", mode, "h", 1, at, None, RunStatus.RUNNING, None, None, {})
+            )
+        runs.finish(tx, "a", RunStatus.ERROR, NOW_MS, error="x", details={"ok": 1, "failed": 3})
+        runs.finish(tx, "c", RunStatus.SUCCESS, NOW_MS, details={"ok": 4, "failed": 0})
+    assert found(desk)["failed_cycle"] is Severity.HIGH
+
+
+@pytest.mark.parametrize("status", [RunStatus.ERROR, RunStatus.TIMEOUT])
+def test_a_cycle_that_ended_without_a_count_failed(desk: Desk, status: RunStatus) -> None:
+    from sereno.core.mode import Mode
+    from sereno.store.ledger import runs
+    from sereno.store.ledger.runs import JobRun
+
+    with desk.ledger.begin() as tx:
+        runs.start(
+            tx, JobRun("c", "collector", Mode.PAPER, "h", 1, NOW_MS, None, RunStatus.RUNNING, None, None, {})
+        )
+        runs.finish(tx, "c", status, NOW_MS, error="x", details={"duration_s": 1.0})
+    assert found(desk)["failed_cycle"] is Severity.HIGH
+
+
+def test_a_damaged_current_model_is_found(desk: Desk) -> None:
+    series = desk.series[0]
+    older, newer = (keep(desk.registry, number, series_key=series.key) for number in (1, 2))
+    for version in (older, newer):
+        desk.registry.use("trend", series, version)
+    assert "damaged_model" not in found(desk)
+    spoil(desk.registry, newer)
+    (one,) = (n for n in look(desk, NOW_MS) if n.check == "damaged_model")
+    assert (one.severity, one.subject) == (Severity.HIGH, f"trend {series.key}")
+    assert one.detail == {"damaged": newer, "served": older}
+    spoil(desk.registry, older)
+    (one,) = (n for n in look(desk, NOW_MS) if n.check == "damaged_model")
+    assert one.detail == {"damaged": newer, "served": None}
 
 
 def test_findings_are_kept_in_ledger_and_file(desk: Desk) -> None:

@@ -20,7 +20,7 @@ EXPECTED = {
     "signals": None,
     "positions": "every 5 minutes",
     "walkforward": "first Sun of the month 04:00",
-    "anomaly": "every 6 hours at :30",
+    "anomaly": "every 6 hours at :37",
     "dashboard": None,
 }
 

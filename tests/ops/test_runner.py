@@ -7,11 +7,13 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from sereno.core.errors import TryLater
 from sereno.core.mode import Mode
 from sereno.ops.app import open_desk_ledger
 from sereno.ops.facts import lease_is_held
@@ -71,6 +73,9 @@ def test_secrets_reach_neither_log_nor_record(tmp_path: Path) -> None:
     assert secret not in log
     assert "********" in log
     assert secret not in str(records(tmp_path)[0].error)
+    running.run(tmp_path, "tells", f"https://host/bot{secret}/send", given=given)
+    places = records(tmp_path)[0].details["places"]
+    assert places == [{"url": "https://host/bot********/send", "count": 1}]
 
 
 def test_a_run_that_takes_too_long_is_killed_with_its_children_and_recorded(tmp_path: Path) -> None:
@@ -168,6 +173,61 @@ def test_a_lost_lease_ends_the_heartbeat(tmp_path: Path) -> None:
     heartbeat.stop()
     ledger.close()
     assert lost == ["another process holds the lease"]
+
+
+def test_a_lease_that_cannot_be_renewed_ends_the_heartbeat(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = open_desk_ledger(settings_of(tmp_path))
+    lease = Lease(ledger, "job:paper:probe", ttl_s=0.3)
+    assert lease.take()
+    monkeypatch.setattr(lease, "renew", unreachable)
+    lost: list[float] = []
+    began = time.monotonic()
+    heartbeat = Heartbeat(lease, stall_s=60, on_lost=lambda _: lost.append(time.monotonic() - began))
+    heartbeat.start()
+    until(lambda: bool(lost), what="giving the lease up")
+    heartbeat.stop()
+    ledger.close()
+    assert lost[0] > 0.15
+
+
+def test_a_lease_is_trusted_for_two_thirds_of_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("sereno.ops.lease.time.monotonic", lambda: now[0])
+    ledger = open_desk_ledger(settings_of(tmp_path))
+    lease = Lease(ledger, "job:paper:probe", ttl_s=60)
+    assert lease.take()
+    now[0] = 130.0
+    assert lease.fault() is None
+    renew, lease.renew = lease.renew, unreachable  # type: ignore[method-assign]
+    now[0] = 169.0
+    assert lease.fault() is None
+    now[0] = 170.0
+    assert lease.fault() == "the lease could not be renewed for 40 s"
+    lease.renew = renew  # type: ignore[method-assign]
+    assert lease.fault() is None, "an answer makes it ours again"
+    ledger.close()
+
+
+def test_work_whose_lease_cannot_be_renewed_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sereno.ops.jobs import Job
+    from sereno.ops.runner import run_job
+    from sereno.ops.schedule import every
+
+    monkeypatch.setattr(Lease, "renew", unreachable)
+    job = Job("probe", "", every(15), 60, "tests.ops.job_functions:hang")
+    finished = run_job(settings_of(tmp_path, jobs={"lease_s": 5}), job)
+    assert finished.status == "error"
+    assert str(finished.error).startswith("lost its lease: the lease could not be renewed for")
+    worker, grandchild = hanging(tmp_path)
+    until(lambda: is_gone(worker) and is_gone(grandchild), what="the end of the work")
+
+
+def unreachable(*_: object) -> bool:
+    raise TryLater("ledger.unreachable")
 
 
 @pytest.fixture

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+import socket
 from pathlib import Path
 
 import pytest
 
 from sereno.core.clock import FixedClock
+from sereno.core.timeframe import DAY_MS, HOUR_MS, MINUTE_MS
 from sereno.ops.app import open_desk_ledger
 from sereno.ops.first_pass import steps_of
 from sereno.ops.jobs import JOBS
 from sereno.ops.scheduler import Scheduler
 from sereno.ops.snapshot import take_snapshot
-from sereno.ops.up import _Training
+from sereno.ops.up import _address, _Training
 from sereno.store.ledger.runs import RunStatus
 from tests.ops.running import settings_of
 from tests.ops.test_scheduler import Bench
@@ -46,6 +50,42 @@ def test_a_desk_without_models_trains_as_soon_as_there_are_candles(tmp_path: Pat
     training.start_when_possible()
     assert len(bench.starts_of("train")) == 1
     ledger.close()
+
+
+def test_models_that_cannot_be_trained_do_not_keep_the_desk_training(tmp_path: Path) -> None:
+    """Candles come each quarter of an hour; a series without models is tried four times a day."""
+    monday_ms = NOW_MS + 2 * DAY_MS
+    settings = settings_of(tmp_path)
+    ledger = open_desk_ledger(settings)
+    bench = Bench(clock=FixedClock(monday_ms))
+    bench.scheduler.prime({})
+    training = _Training(settings, ledger, bench.scheduler)
+    for cycle in range(1, 97):
+        now = monday_ms + cycle * 15 * MINUTE_MS
+        bench.clock.advance(15 * MINUTE_MS)
+        before = bench.starts_of("train")
+        with ledger.begin() as tx:
+            _run(tx, "collector", now - 1000, RunStatus.SUCCESS)
+        training.look_at = 0.0
+        training.start_when_possible()
+        if bench.starts_of("train") != before:
+            with ledger.begin() as tx:
+                _run(tx, "train", now, RunStatus.SUCCESS if cycle % 2 else RunStatus.ERROR)
+        bench.scheduler.tick()
+    ledger.close()
+    assert len(bench.starts_of("train")) == 4
+    assert all(b - a >= 6 * HOUR_MS for a, b in itertools.pairwise(bench.starts_of("train")))
+
+
+def test_a_simulator_that_is_gone_is_not_waited_for(tmp_path: Path) -> None:
+    """Its holder cannot be judged by its name; nobody listens at its address."""
+    path = tmp_path / "sim_address.json"
+    assert _address(path) == ""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        path.write_text(json.dumps({"url": url, "holder": "elsewhere:1:2"}))
+        assert _address(path) == "", "bound, but nobody listens"
 
 
 def test_the_live_table_draws_everything(tmp_path: Path) -> None:

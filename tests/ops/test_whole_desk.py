@@ -173,7 +173,7 @@ def address(folder: Path, name: str) -> tuple[str, int] | None:
         return None
     if is_dead(told["holder"]):
         return None
-    return str(told["url"]), int(told["holder"].split(":")[1])
+    return str(told["url"]), int(told["holder"].split(":")[2])
 
 
 def health(folder: Path) -> bool:
@@ -204,7 +204,7 @@ def daemon_pid(folder: Path, name: str) -> int:
     with ledger.read() as tx:
         holder = leases.holder(tx, lease_name(settings.mode, name))
     ledger.close()
-    return int(str(holder).split(":")[1])
+    return int(str(holder).split(":")[2])
 
 
 def test_the_desk_survives_the_death_of_each_of_its_processes(world: Path) -> None:
@@ -215,6 +215,8 @@ def test_the_desk_survives_the_death_of_each_of_its_processes(world: Path) -> No
         )
         try:
             until(lambda: health(world), what="a healthy desk", patience_s=60)
+            second = sereno(world, "up", "--once")
+            assert (second.returncode, "desk.runs_already" in second.stderr) == (75, True), second.stderr
             for name in ("sim_address.json", "api_address.json"):
                 found = address(world, name)
                 assert found is not None

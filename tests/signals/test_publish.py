@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import structlog
 
 from sereno.core.instrument import Series
 from sereno.core.timeframe import HOUR_MS, Timeframe
@@ -78,6 +79,25 @@ def test_trap_c12_11_one_file_per_instrument_and_timeframe_and_an_index(tmp_path
     index = json.loads((tmp_path / "signal.json").read_text())
     assert index["ts"] == "2023-11-15T02:00:00Z"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["signal.json", first.name, second.name]
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    ["", "{", "[]", "{}", '{"symbol": "BTC/USDT", "ts": 1}', "\udcff"],
+    ids=["empty", "half", "no object", "no fields", "an old one", "no text"],
+)
+def test_a_foreign_file_does_not_stop_the_desk(tmp_path: Path, foreign: str) -> None:
+    (tmp_path / "signal_old.json").write_bytes(foreign.encode(errors="surrogateescape"))
+    (tmp_path / "signal_folder.json").mkdir()
+    nan = signal_json(TAKEN) | {"confidence": math.nan}
+    (tmp_path / "signal_nan.json").write_text(json.dumps(nan))
+    with structlog.testing.capture_logs() as logs:
+        own = write_signal(tmp_path, TAKEN)
+    index = json.loads((tmp_path / "signal.json").read_text())
+    assert [row["file"] for row in index["signals"]] == [own.name]
+    skipped = {one["file"] for one in logs if one["event"] == "signals.foreign_file"}
+    assert skipped == {"signal_old.json", "signal_folder.json", "signal_nan.json"}
+    assert all(one["log_level"] == "warning" for one in logs)
 
 
 def test_what_is_not_json_is_never_written(tmp_path: Path) -> None:

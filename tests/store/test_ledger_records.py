@@ -199,7 +199,24 @@ def test_equity_has_one_point_a_moment(ledger: Ledger) -> None:
             equity.add(tx, one)
         assert equity.series(tx, Mode.PAPER, "paper") == [point, later]
         assert equity.series(tx, Mode.PAPER, "paper", since=DAY + 1) == [later]
+        assert equity.series(tx, Mode.PAPER, "paper", limit=1) == [later]
         assert equity.latest(tx, Mode.PAPER, "paper") == later
+
+
+@pytest.mark.parametrize(
+    ("rows", "points", "moments"),
+    [(0, 3, []), (1, 3, [0]), (3, 3, [0, 1, 2]), (7, 3, [0, 3, 6]), (8, 3, [1, 4, 7]), (5, 1, [4])],
+)
+def test_a_sampled_curve_is_bounded_and_ends_where_the_account_is(
+    ledger: Ledger, rows: int, points: int, moments: list[int]
+) -> None:
+    point = EquityPoint(DAY, Mode.PAPER, "paper", NO_FLOAT, -NO_FLOAT)
+    with ledger.begin() as tx:
+        for ts in range(rows):
+            equity.add(tx, replace(point, ts=ts))
+            equity.add(tx, replace(point, ts=ts, mode=Mode.SIM))
+        equity.add(tx, replace(point, account="other"))
+        assert equity.sampled(tx, Mode.PAPER, "paper", points) == [replace(point, ts=ts) for ts in moments]
 
 
 def test_one_model_version_serves(ledger: Ledger) -> None:
@@ -230,6 +247,9 @@ def test_the_audit_is_only_ever_added_to(ledger: Ledger) -> None:
         assert (newest.actor, newest.detail) == ("job:train", {})
         assert (oldest.actor, oldest.action, oldest.detail) == ("ana", "risk.clear", {"reason": "seen"})
         assert audit.recent(tx, action="risk.clear") == [oldest]
+        audit.append(tx, DAY + 2, "ana", "risk.clear", "paper", {})
+        assert audit.first(tx, "risk.clear") == oldest
+        assert audit.first(tx, "nothing") is None
     for statement in ("DELETE FROM audit", "UPDATE audit SET actor = 'nobody'"):
         with pytest.raises(StopTrading, match="sealed"), ledger.begin() as tx:
             tx.exec_driver_sql(statement)

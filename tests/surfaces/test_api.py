@@ -8,13 +8,17 @@ from pathlib import Path
 import pytest
 
 from sereno.core.clock import FixedClock
+from sereno.core.instrument import Series
+from sereno.core.mode import Mode
 from sereno.core.settings import Settings
-from sereno.core.timeframe import HOUR_MS
+from sereno.core.signal import Decision
+from sereno.core.timeframe import HOUR_MS, Timeframe
 from sereno.ops.app import Desk
+from sereno.store.ledger import signals
 from sereno.surfaces.api.app import create_app
 from sereno.surfaces.api.guards import host_of
 from tests.surfaces.client import TestClient
-from tests.surfaces.seeded import NOW_MS, seeded_desk, settings_for
+from tests.surfaces.seeded import NOW_MS, seeded_desk, settings_for, signal_of
 
 LOCAL = "http://127.0.0.1"
 
@@ -170,6 +174,29 @@ def test_signals_carry_the_fields_of_signal_json(client: TestClient) -> None:
     assert one == longs[0]
 
 
+def test_signals_are_of_the_asked_instrument_timeframe_and_mode(tmp_path: Path) -> None:
+    with seeded_desk(tmp_path) as desk, TestClient(create_app(desk), base_url=LOCAL) as client:
+        btc, eth = desk.instruments
+        other = [
+            signal_of(Series(btc, Timeframe.H4), NOW_MS, Decision.LONG),
+            signal_of(Series(eth, Timeframe.H1), NOW_MS, Decision.LONG),
+            signal_of(Series(btc, Timeframe.H1), NOW_MS, Decision.LONG, mode=Mode.SIM),
+        ]
+        with desk.ledger.begin() as tx:
+            for signal in other:
+                signals.save(tx, signal)
+
+        def asked(**params: str) -> list[tuple[str, str]]:
+            told = client.get("/api/v1/signals", params=params).json()["signals"]
+            return [(one["symbol"], one["timeframe"]) for one in told]
+
+        assert set(asked(timeframe="4h")) == {("BTC/USDT", "4h")}
+        assert len(asked(timeframe="1h")) == 13
+        assert set(asked(symbol="eth/usdt")) == {("ETH/USDT", "1h")}
+        assert len(asked(symbol="BTC/USDT", timeframe="1h")) == 12
+        assert len(asked()) == 14
+
+
 def test_positions_and_equity_keep_every_digit(client: TestClient) -> None:
     told = client.get("/api/v1/positions").json()["positions"]
     assert [p["position_id"] for p in told] == ["p2", "p1"]
@@ -195,6 +222,14 @@ def test_the_front_page_needs_nothing_from_elsewhere(client: TestClient) -> None
     assert "http://" not in answer.text.replace("http-equiv", "")
     assert "https://" not in answer.text
     assert "<script" not in answer.text
+
+
+def test_the_front_page_reads_no_more_of_the_curve_than_it_draws(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sereno.surfaces.api.page.MOST_POINTS", 5)
+    drawn = client.get("/").text.partition("<polyline points='")[2].partition("'")[0]
+    assert len(drawn.split()) == 5
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])

@@ -19,7 +19,7 @@ HEAVY = (
 )  # fmt: skip
 COMMANDS = (
     "up", "run", "sim", "train", "infer", "explain", "replay", "backtest", "import-candles", "signals",
-    "positions", "status", "config", "models", "jobs", "docs", "db",
+    "positions", "status", "config", "models", "jobs", "docs", "db", "risk",
 )  # fmt: skip
 
 
@@ -111,16 +111,51 @@ def test_errors_are_exit_codes(error: Exception, code: int, capsys: pytest.Captu
     assert capsys.readouterr().err.startswith("sereno: x")
 
 
-def test_an_unexpected_error_shows_no_traceback(own_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (own_folder / "state").mkdir()
+def crash(text: str) -> None:
     try:
-        raise KeyError("surprise")
+        raise KeyError(text)
     except KeyError as error:
         with pytest.raises(SystemExit):
             context.say_crash(error)
+
+
+def test_an_unexpected_error_shows_no_traceback(
+    own_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context.remember(None, [])
+    monkeypatch.setenv("TELEGRAM_BOT_TOKEN", "do-not-show-me")
+    crash("surprise do-not-show-me")
+    crash("again")
     told = capsys.readouterr().err
     assert "Traceback" not in told
-    assert "Traceback" in (own_folder / "state" / context.CRASH_LOG).read_text()
+    assert "do-not-show-me" not in told
+    logs = sorted((own_folder / "state" / "logs").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    assert len(logs) == 2
+    assert all(str(Path(*log.parts[-3:])) in told and log.stat().st_mode & 0o777 == 0o600 for log in logs)
+    story = logs[0].read_text()
+    assert "Traceback" in story
+    assert "surprise ********" in story
+
+
+def test_a_crash_without_settings_is_told_without_a_file(
+    own_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (own_folder / "sereno.toml").write_text("[api]\ntoken = 'do-not-show-me'\nbroken = 1\n")
+    context.remember(None, [])
+    crash("surprise do-not-show-me")
+    told = capsys.readouterr().err
+    assert "unexpected KeyError at test_cli.py:" in told
+    assert "do-not-show-me" not in told
+    assert not (own_folder / "state").exists()
+
+
+@pytest.mark.parametrize("key", ["api.token", "ledger.database_url", "live_confirm_token"])
+def test_secrets_are_not_taken_from_the_command_line(key: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("config", "check", "--set", f"{key}=do-not-show-me") == 2
+    told = capsys.readouterr().err
+    assert f"SERENO_{key.replace('.', '__').upper()}" in told
+    assert "sereno.toml" in told
+    assert "do-not-show-me" not in told
 
 
 def test_unknown_jobs_signals_and_instruments(capsys: pytest.CaptureFixture[str]) -> None:
@@ -134,10 +169,11 @@ def test_unknown_jobs_signals_and_instruments(capsys: pytest.CaptureFixture[str]
         assert word in told
 
 
-def test_live_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_live_is_refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert call("up", "--mode", "live") == 2
     assert "live_confirm_token" in capsys.readouterr().err
-    assert call("up", "--mode", "live", "--set", "live_confirm_token=I_UNDERSTAND_LIVE_TRADING") == 2
+    monkeypatch.setenv("SERENO_LIVE_CONFIRM_TOKEN", "I_UNDERSTAND_LIVE_TRADING")
+    assert call("up", "--mode", "live") == 2
     assert "no live broker" in capsys.readouterr().err
 
 

@@ -205,3 +205,9 @@ def test_labels_and_rules_agree_on_every_candle(trailing: float) -> None:
 def test_trap_b12_6_a_short_is_not_a_long_read_backwards() -> None:
     assert outcome(trade([(100.0, 100.5, 97.9, 98.0)], sign=-1)) == (ExitReason.TARGET, 98.0, 1)
     assert float(trade([(100.0, 100.5, 97.9, 98.0)], sign=-1).pnl[0]) > 0
+
+
+def test_a_price_that_the_money_grid_cannot_carry_is_not_traded() -> None:
+    """At 1e-5 a step of 1e-8 is ten basis points: slippage and fees would be rounded away."""
+    assert rules.is_fine_enough(1e-4)
+    assert not rules.is_fine_enough(9.9e-5)

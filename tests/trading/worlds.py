@@ -103,7 +103,7 @@ def outlook(seed: int, candles: Candles) -> tuple[PlainFrame, Forecasts]:
         candles.close_ms,
         up,
         down,
-        zero,
+        0.02 * (up - down),
         zero - 0.01,
         zero,
         zero + 0.01,
@@ -127,7 +127,10 @@ def forecast(ts: int, **other: object) -> Forecast:
         "risk_score": 0.3,
         "model_version": "trend=t,return=r,risk=k",
     }
-    return Forecast(**(words | other))  # type: ignore[arg-type]
+    words |= other
+    if "expected_return" not in other and words["prob_down"] > words["prob_up"]:  # type: ignore[operator]
+        words["expected_return"] = -0.004
+    return Forecast(**words)  # type: ignore[arg-type]
 
 
 def signal(

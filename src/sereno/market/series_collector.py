@@ -17,7 +17,7 @@ from sereno.core.errors import SkipThis
 from sereno.core.instrument import Series
 from sereno.core.mode import Mode
 from sereno.core.settings.sections import CandleSettings
-from sereno.core.timeframe import UtcMs
+from sereno.core.timeframe import DAY_MS, UtcMs
 from sereno.market import gaps
 from sereno.market.closing import closed_only
 from sereno.market.quality import Defect, QualityFinding, merged, sift, staleness, suspicious
@@ -29,6 +29,7 @@ REREAD_BARS = 3
 STORE_ROWS = 10_000
 JUDGED_ROWS = 50_000
 MOST_GAPS_A_CYCLE = 50
+FINAL_AFTER_MS = DAY_MS  # until a hole's last candle closed this long ago, the hole is asked for again
 
 Progress = Callable[[str, int, int], None]
 
@@ -209,7 +210,8 @@ class SeriesCollector:
     async def _repair(self, asked_before: tuple[Gap, ...]) -> None:
         """Ask for the holes; note those that the venue cannot fill.
 
-        Unusable candles get a second chance in the next cycle before their hole is given up.
+        Young holes, which a venue may still fill, and new ones of unusable candles are asked for again
+        in the next cycle before they are given up.
         """
         lake, series, until = self._around.lake, self.series, self._venue_now()
         for hole in lake.missing(series, 0, until)[:MOST_GAPS_A_CYCLE]:
@@ -221,6 +223,8 @@ class SeriesCollector:
                 continue
             reason = gaps.UNUSABLE if dropped else gaps.NOTHING_THERE
             for piece in left:
+                if piece.last_open_ms + self._tf.ms > until - FINAL_AFTER_MS:
+                    continue
                 lake.record_gap(series, replace(piece, reason=reason))
                 self.tally.gaps_unrepairable += 1
 

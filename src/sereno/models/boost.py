@@ -13,7 +13,7 @@ from sereno.core.settings import ModelSettings
 from sereno.models.calibration import fit_calibrator
 from sereno.models.contract import QUANTILES, Role
 from sereno.models.dataset import Dataset
-from sereno.models.gate import block_p_value
+from sereno.models.gate import BLOCK_HORIZONS, block_p_value
 from sereno.models.lean import lean_xgboost
 from sereno.models.outlook import Outlook, Return, Risk, Shrink, Trend, _predicted
 from sereno.models.splits import tail_split
@@ -175,6 +175,6 @@ def fit_shrink(learned: F64, target: F64, *, centre: float, horizon_bars: int, s
     power = float(away @ away)
     weight = min(1.0, max(0.0, float(away @ miss) / power)) if power > 0 else 0.0
     gain = miss**2 - (miss - weight * away) ** 2
-    if weight and block_p_value(gain, block_rows=2 * horizon_bars, seed=seed) > MEAN_MAX_P_VALUE:
+    if weight and block_p_value(gain, block_rows=BLOCK_HORIZONS * horizon_bars, seed=seed) > MEAN_MAX_P_VALUE:
         weight = 0.0
     return Shrink(centre=centre, weight=weight)

@@ -10,6 +10,7 @@ from sereno.core.candle import F64
 
 MAX_P_VALUE = 0.05
 RESAMPLES = 2000
+BLOCK_HORIZONS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +26,16 @@ class Verdict:
 def compare(loss: F64, baseline_loss: F64, *, horizon_bars: int, seed: int) -> Verdict:
     """Judge a model by its losses on the test rows against the baseline's on the same rows, in time order.
 
-    Losses of neighbouring rows share most of their future, so rows are resampled in blocks of twice
-    the horizon (circular block bootstrap, Politis & Romano 1992); the p-value is the share of centred
-    resamples whose mean is at least the improvement found.
+    Losses of neighbouring rows share most of their future, so rows are resampled in blocks of four
+    horizons (circular block bootstrap, Politis & Romano 1992; with two, chance passed nearly twice as
+    often as it should over overlapping labels); the p-value is the share of centred resamples whose mean
+    is at least the improvement found.
     """
     gain = baseline_loss - loss
     if not len(gain):
         return Verdict(False, 0.0, 1.0, "no test rows")
     improvement = float(gain.mean())
-    p_value = block_p_value(gain, block_rows=2 * horizon_bars, seed=seed)
+    p_value = block_p_value(gain, block_rows=BLOCK_HORIZONS * horizon_bars, seed=seed)
     if improvement <= 0:
         return Verdict(False, improvement, p_value, "worse than the baseline out of sample")
     if p_value > MAX_P_VALUE:

@@ -19,6 +19,7 @@ from sereno.ops.launch import Launch
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from sereno.core.settings import LakeSettings
     from sereno.market.venue import Venue
     from sereno.ops.steps.decider import Decider
     from sereno.store.lake import Lake
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 ACCOUNT = "paper"
 COMMIT_VARIABLE = "SERENO_COMMIT"
 SIM_ADDRESS = "sim_address.json"
+WORLD_NOTED = "desk.world"
 
 
 class Desk:
@@ -72,7 +74,7 @@ class Desk:
         from sereno.store.lake_words import Origin
 
         origin = Origin.REAL if self._world_is_real else Origin.SYNTHETIC
-        return open_lake(self.settings.lake, self.paths.lake, origin=origin)
+        return open_lake(lake_settings(self.settings), self.paths.lake, origin=origin)
 
     @cached_property
     def registry(self) -> Registry:
@@ -148,13 +150,54 @@ def clock_of(settings: Settings) -> Clock:
     return SimClock(settings.paths.clock_file) if settings.mode is Mode.SIM else WallClock()
 
 
+def lake_settings(settings: Settings) -> LakeSettings:
+    """Where the lake is; below a given address every simulated world has a place of its own."""
+    given = settings.lake
+    place = given.url.rstrip("/")
+    nowhere = not given.url or place.endswith(":")  # such as s3://, which the lake refuses
+    if settings.mode is not Mode.SIM or nowhere:
+        return given
+    return given.model_copy(update={"url": f"{place}/sim/{settings.paths.root.name}"})
+
+
 def open_desk_ledger(settings: Settings) -> Ledger:
-    """The ledger of these settings, migrated to the newest schema."""
+    """The ledger of these settings, migrated to the newest schema.
+
+    Raises FixConfig when the database that they name holds another simulated world.
+    """
     from sereno.store.ledger import ledger_url, open_ledger
 
     settings.paths.root.mkdir(parents=True, exist_ok=True)
     url = ledger_url(settings.ledger, settings.paths.ledger_file)
-    return open_ledger(url, busy_timeout_s=settings.ledger.busy_timeout_s)
+    ledger = open_ledger(url, busy_timeout_s=settings.ledger.busy_timeout_s)
+    if settings.mode is Mode.SIM and settings.ledger.database_url.get_secret_value():
+        try:
+            _keep_to_one_world(ledger, settings.paths.root.name)
+        except BaseException:
+            ledger.close()
+            raise
+    return ledger
+
+
+def _keep_to_one_world(ledger: Ledger, world: str) -> None:
+    """The first desk notes its world; the oldest note holds for every later one."""
+    from sereno.store.ledger import audit
+
+    with ledger.read() as tx:
+        noted = audit.first(tx, WORLD_NOTED)
+    if noted is None:
+        with ledger.begin() as tx:
+            if audit.first(tx, WORLD_NOTED) is None:
+                audit.append(tx, WallClock().now_ms(), "desk", WORLD_NOTED, world)
+            noted = audit.first(tx, WORLD_NOTED)
+    if noted is not None and noted.subject != world:
+        raise FixConfig(
+            "ledger.other_world",
+            remedy="a database holds one simulated world: name another in ledger.database_url, or leave it "
+            "empty for one file a world",
+            found=noted.subject,
+            wanted=world,
+        )
 
 
 def sim_address(paths: Paths) -> str:

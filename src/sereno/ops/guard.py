@@ -71,6 +71,10 @@ def guarded(job: Job, desk: Desk, run: Run) -> Verdict:
         outcome = load_function(job.function)(desk, run, *job.arguments)
     except SerenoError as error:
         log.warning("job.failed", error=str(error), kind=type(error).__name__)
+        if isinstance(error, StopTrading):
+            from sereno.ops.steps.freeze import freeze_entries
+
+            freeze_entries(desk, error, job=job.name)
         return Verdict(False, None, str(error), exit_code_of(error), {"kind": type(error).__name__})
     except Exception as error:
         story = _story(error)

@@ -17,6 +17,8 @@ from sereno.store.ledger import leases
 if TYPE_CHECKING:
     from sereno.store.ledger import Ledger
 
+BEATS = 6
+TRUST_FRAC = 2 / 3
 _log = structlog.get_logger("sereno.lease")
 
 
@@ -26,26 +28,50 @@ def lease_name(mode: Mode, job: str) -> str:
 
 
 class Lease:
-    """One holder's lease. Wall time: it must expire although a simulated clock stands still."""
+    """One holder's lease. Wall time: it must expire although a simulated clock stands still.
+
+    It is renewed each `beat_s`, and no longer trusted `TRUST_FRAC` of its time after it was last ours
+    for certain: work must have ended before another process may begin.
+    """
 
     def __init__(self, ledger: Ledger, name: str, *, ttl_s: float) -> None:
         self.name = name
         self.holder = holder_name()
         self.ttl_s = ttl_s
+        self.beat_s = ttl_s / BEATS
+        self._sure_at = time.monotonic()
         self._ledger = ledger
         self._wall = WallClock()
 
     def take(self) -> bool:
         """Whether it is ours now; that of a dead process on this host is taken over at once."""
+        began = time.monotonic()
         with self._ledger.begin() as tx:
-            return leases.acquire(
+            ours = leases.acquire(
                 tx, self.name, self.holder, self._wall.now_ms(), int(self.ttl_s * 1000), is_dead=is_dead
             )
+        self._sure_at = began
+        return ours
 
     def renew(self) -> bool:
         """Whether it is still ours, for another `ttl_s`."""
         with self._ledger.begin() as tx:
             return leases.renew(tx, self.name, self.holder, self._wall.now_ms(), int(self.ttl_s * 1000))
+
+    def fault(self) -> str | None:
+        """Renew it; why the work must end, or None."""
+        began = time.monotonic()
+        try:
+            if not self.renew():
+                return "another process holds the lease"
+        except Exception as cause:  # noqa: BLE001 - a busy ledger now may answer at the next beat
+            silent_s = time.monotonic() - self._sure_at
+            _log.warning("lease.renew_failed", lease=self.name, silent_s=round(silent_s, 3), error=str(cause))
+            if silent_s < TRUST_FRAC * self.ttl_s:
+                return None
+            return f"the lease could not be renewed for {silent_s:.0f} s"
+        self._sure_at = began
+        return None
 
     def give_back(self) -> None:
         """Let the next one have it."""
@@ -56,7 +82,8 @@ class Lease:
 class Heartbeat:
     """Renews a daemon's lease from a thread, for as long as the daemon shows life.
 
-    `on_lost` is called, once, when the lease is gone or no life was shown for `stall_s`.
+    `on_lost` is called, once, when the lease is gone or cannot be renewed, or no life was shown for
+    `stall_s`.
     """
 
     def __init__(self, lease: Lease, *, stall_s: float, on_lost: Callable[[str], None]) -> None:
@@ -81,7 +108,7 @@ class Heartbeat:
         self._thread.join(timeout=10)
 
     def _beat(self) -> None:
-        while not self._stop.wait(self._lease.ttl_s / 3):
+        while not self._stop.wait(self._lease.beat_s):
             why = self._fault()
             if why:
                 _log.error("lease.lost", lease=self._lease.name, why=why)
@@ -91,8 +118,4 @@ class Heartbeat:
     def _fault(self) -> str | None:
         if time.monotonic() - self._alive_at > self._stall_s:
             return f"no sign of life for {self._stall_s:.0f} s"
-        try:
-            return None if self._lease.renew() else "another process holds the lease"
-        except Exception as cause:  # noqa: BLE001 - a busy ledger now may answer at the next beat
-            _log.warning("lease.renew_failed", lease=self._lease.name, error=str(cause))
-            return None
+        return self._lease.fault()

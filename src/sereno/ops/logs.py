@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, TextIO
 
 from pydantic import BaseModel, SecretStr
@@ -36,16 +36,17 @@ class Redactor:
         return text
 
     def __call__(self, _logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
-        return {key: self._cleaned(value) for key, value in event.items()}
+        return {key: self.cleaned(value) for key, value in event.items()}
 
-    def _cleaned(self, value: object) -> object:
+    def cleaned(self, value: object) -> object:
+        """The value with each secret masked in every text within; what JSON has no word for as text."""
         match value:
             case str():
                 return self.text(value)
-            case dict():
-                return {key: self._cleaned(item) for key, item in value.items()}
+            case Mapping():
+                return {key: self.cleaned(item) for key, item in value.items()}
             case list() | tuple():
-                return [self._cleaned(item) for item in value]
+                return [self.cleaned(item) for item in value]
             case None | bool() | int() | float():
                 return value
             case _:

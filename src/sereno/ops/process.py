@@ -1,4 +1,7 @@
-"""Who a process is, so that another one can tell whether it still lives."""
+"""Who a process is, so that another one can tell whether it still lives.
+
+A holder is named `host:boot:pid:start`. None of its parts follows the wall clock, which may be set back.
+"""
 
 from __future__ import annotations
 
@@ -7,37 +10,76 @@ import os
 import signal
 import socket
 import sys
+from hashlib import sha256
+from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+MACHINE_ID = Path("/etc/machine-id")
+UNKNOWN = "-"
+_ENDED = ("Z", "X", "x")
 
 
-def _started_s(pid: int) -> int | None:
-    """Start of a process in whole seconds since 1970; None if it is gone."""
+def holder_name(pid: int | None = None) -> str:
+    """`host:boot:pid:start`: unique even when the number is used again, or the machine restarts."""
+    number = os.getpid() if pid is None else pid
+    return f"{_host()}:{_boot()}:{number}:{_start_of(number) or 0}"
+
+
+def is_dead(holder: str) -> bool:
+    """Whether a holder is certainly gone. One on another host, or told in other words, cannot be judged.
+
+    That the machine has been restarted counts only when its id says that it is the same machine.
+    """
+    host, *rest = holder.split(":")
+    if host != _host() or len(rest) != 3 or not (rest[1].isdigit() and rest[2].isdigit()):
+        return False
+    boot, pid, start = rest
+    if boot != _boot():
+        return UNKNOWN not in (boot, _boot()) and not host.endswith(f"~{UNKNOWN}")
+    return _start_of(int(pid)) != start
+
+
+def _host() -> str:
+    """`name~machine`: two machines may bear one name, copies of a container above all."""
+    machine = _read(MACHINE_ID)
+    return f"{socket.gethostname()}~{sha256(machine.encode()).hexdigest()[:8] if machine else UNKNOWN}"
+
+
+def _boot() -> str:
+    return _read(BOOT_ID)[:8] or UNKNOWN
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
+
+
+def _start_of(pid: int) -> str | None:
+    """When a process began, in ticks since the machine did; None if it is gone or a zombie."""
+    if _boot() == UNKNOWN:
+        return _start_elsewhere(pid)
+    try:
+        told = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    state, *fields = told.rpartition(")")[2].split()
+    return None if state in _ENDED else fields[18]
+
+
+def _start_elsewhere(pid: int) -> str | None:
+    """The same where there is no /proc, in whole seconds since 1970."""
     import psutil
 
     try:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
             return None
-        return int(process.create_time())
+        return str(int(process.create_time()))
     except psutil.NoSuchProcess:
         return None
-
-
-def holder_name(pid: int | None = None) -> str:
-    """`host:pid:start`: unique even when the number is used again."""
-    number = os.getpid() if pid is None else pid
-    return f"{socket.gethostname()}:{number}:{_started_s(number) or 0}"
-
-
-def is_dead(holder: str) -> bool:
-    """Whether a holder is certainly gone. One on another host cannot be judged from here."""
-    host, _, rest = holder.partition(":")
-    pid, _, started = rest.partition(":")
-    if host != socket.gethostname() or not (pid.isdigit() and started.isdigit()):
-        return False
-    seen = _started_s(int(pid))
-    return seen is None or abs(seen - int(started)) > 1
 
 
 def die_with_parent() -> None:

@@ -91,13 +91,14 @@ class Recorder:
         duration_s = round(time.monotonic() - started.monotonic_s, 3)
         wall_ms = WallClock().now_ms()
         error = None if verdict.error is None else self.redactor.text(verdict.error)
+        details = {key: self.redactor.cleaned(value) for key, value in verdict.details.items()}
         finished = Finished(
             job=started.job,
             run_id=started.run_id,
             status=status,
             rows=verdict.rows,
             error=error,
-            details={**verdict.details, "duration_s": duration_s, "wall_ms": wall_ms},
+            details={**details, "duration_s": duration_s, "wall_ms": wall_ms},
             started_ms=started.started_ms,
             ended_ms=self.clock.now_ms(),
             wall_ms=wall_ms,

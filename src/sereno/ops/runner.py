@@ -32,8 +32,6 @@ from sereno.ops.run import Finished, Run
 if TYPE_CHECKING:
     from sereno.ops.lease import Lease
 
-_log = structlog.get_logger("sereno.runner")
-
 
 def run_job(
     settings: Settings,
@@ -172,7 +170,7 @@ def _attend(worker: _Worker, job: Job, lease: Lease, run_id: str) -> tuple[Verdi
     """Wait for the work, renewing the lease; end it when its time is over."""
     worker.go(run_id)
     deadline = time.monotonic() + job.timeout_s
-    renew_at = time.monotonic() + lease.ttl_s / 3
+    renew_at = time.monotonic() + lease.beat_s
     said = b""
     try:
         while True:
@@ -181,10 +179,11 @@ def _attend(worker: _Worker, job: Job, lease: Lease, run_id: str) -> tuple[Verdi
                 worker.end()
                 return _failed(f"killed after {job.timeout_s} s", exit_code=124), "timeout"
             if now >= renew_at:
-                renew_at = now + lease.ttl_s / 3
-                if not _still_ours(lease):
+                renew_at = now + lease.beat_s
+                lost = lease.fault()
+                if lost:
                     worker.end()
-                    return _failed("lost its lease to another process"), "error"
+                    return _failed(f"lost its lease: {lost}"), "error"
             ready, _, _ = select.select([worker.answer], [], [], max(0.0, min(deadline, renew_at) - now))
             if not ready:
                 continue
@@ -204,14 +203,6 @@ def _understood(said: bytes, status: int) -> tuple[Verdict, str]:
         return _failed(f"its process {how}"), "error"
     verdict = Verdict.from_json(said.decode())
     return verdict, "success" if verdict.ok else "error"
-
-
-def _still_ours(lease: Lease) -> bool:
-    try:
-        return lease.renew()
-    except Exception as cause:  # noqa: BLE001 - a busy ledger now may answer at the next beat
-        _log.warning("lease.renew_failed", lease=lease.name, error=str(cause))
-        return True
 
 
 def _failed(error: str, *, exit_code: int = EXIT_FAULT) -> Verdict:

@@ -45,12 +45,14 @@ def speed_of(settings: Settings) -> float:
 
 
 def world_clock(settings: Settings, world: World, *, speed: float) -> SimulatedTime:
-    """The world's clock; it goes on where an earlier run stopped."""
+    """The world's clock; it goes on where an earlier run stopped.
+
+    A new one starts when the candle before it has settled, so that the first pass can use it.
+    """
     from sereno.sim.time import SimulatedTime
 
-    return SimulatedTime(
-        world.clock_start_ms, speed=speed, end_ms=world.end_ms, path=settings.paths.clock_file
-    )
+    start_ms = world.clock_start_ms + round(settings.candles.settle_s * 1000) + 1
+    return SimulatedTime(start_ms, speed=speed, end_ms=world.end_ms, path=settings.paths.clock_file)
 
 
 def serve_simulator(settings: Settings, *, standing: bool = False) -> None:

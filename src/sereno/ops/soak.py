@@ -134,9 +134,10 @@ def _run(soaking: Soak, simulator: Simulator, tell: Tell) -> None:
     """The first pass, then every firing at its moment."""
     desk = soaking.desk
     settle_ms = round(desk.settings.candles.settle_s * 1000) + 1
-    for name in ("collector", "positions", "features", "train"):
-        soaking.fire(find_job(name, soaking.jobs))
-    soaking.fire(find_job("signals-pass", soaking.jobs))
+    in_force = {job.name for job in soaking.jobs}
+    for name in ("collector", "positions", "features", "train", "signals-pass"):
+        if name in in_force:
+            soaking.fire(find_job(name, soaking.jobs))
     hours = max(1, (soaking.end_ms - soaking.start_ms) // HOUR_MS)
     for at, jobs in soaking.moments():
         simulator.step_to(at + settle_ms)

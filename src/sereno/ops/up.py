@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 import subprocess
 import threading
@@ -13,13 +14,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import structlog
 
-from sereno.core.clock import SimClock
+from sereno.core.clock import Clock, ClockFile, SimClock
 from sereno.core.errors import TryLater
 from sereno.core.mode import Mode
 from sereno.core.settings import Settings
+from sereno.core.timeframe import HOUR_MS, iso
 from sereno.ops.app import SIM_ADDRESS, clock_of, open_desk_ledger
 from sereno.ops.console import Console, plain_console
 from sereno.ops.daemon import abandon_orphans
@@ -27,16 +30,22 @@ from sereno.ops.facts import jobs_in_force, last_run, last_starts
 from sereno.ops.first_pass import first_pass, is_trained
 from sereno.ops.jobs import Job
 from sereno.ops.launch import Launch, end_children, log_file
+from sereno.ops.lease import Heartbeat, Lease
 from sereno.ops.logs import Redactor, configure_logs
 from sereno.ops.process import is_dead
 from sereno.ops.scheduler import Scheduler, quantum_ms
 from sereno.ops.simulate import speed_of
-from sereno.store.ledger import Ledger
-from sereno.store.ledger.runs import RunStatus
+from sereno.store.ledger import Ledger, runs
+from sereno.store.ledger.runs import JobRun, RunStatus
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 SIM_START_S = 60.0
 TICK_S = 0.2
 TRAINING_LOOK_S = 60.0
+RETRY_MS = 6 * HOUR_MS
+CYCLES_SEEN = 500
 _log = structlog.get_logger("sereno.up")
 
 
@@ -68,6 +77,7 @@ def bring_up(settings: Settings, options: tuple[str, ...], *, once: bool, table:
         log = opened.enter_context(log_file(settings.paths.logs, "up").open("a"))
         configure_logs(settings.log, Redactor.of(settings), stream=log)
         console = Console(settings) if table else plain_console(settings)
+        _hold_desk(settings, stop.asked, opened)
         simulator = _simulator(settings, launch, stop.asked, opened)
         console.say(f"state in {settings.paths.root}")
         abandon_orphans(settings)
@@ -77,6 +87,25 @@ def bring_up(settings: Settings, options: tuple[str, ...], *, once: bool, table:
         if simulator is not None:
             simulator.let_go(speed_of(settings))
         return _keep_up(settings, launch, console, simulator, stop.asked, opened)
+
+
+def _hold_desk(settings: Settings, stopping: threading.Event, opened: ExitStack) -> None:
+    """One `sereno up` a desk: two would share a simulator that ends with the first.
+
+    Raises TryLater while another one lives.
+    """
+    ledger = open_desk_ledger(settings)
+    opened.callback(ledger.close)
+    lease = Lease(ledger, f"desk:{settings.mode}", ttl_s=settings.jobs.lease_s)
+    if not lease.take():
+        raise TryLater(
+            "desk.runs_already",
+            remedy="another `sereno up` runs this desk: stop it first, or look at it with `sereno status`",
+        )
+    heartbeat = Heartbeat(lease, stall_s=math.inf, on_lost=lambda _why: stopping.set())
+    opened.callback(lease.give_back)
+    opened.callback(heartbeat.stop)
+    heartbeat.start()
 
 
 @dataclass(slots=True)
@@ -156,7 +185,17 @@ def _address(path: Path) -> str:
         told = json.loads(path.read_text())
     except FileNotFoundError:
         return ""
-    return "" if is_dead(str(told["holder"])) else str(told["url"])
+    address = str(told["url"])
+    return "" if is_dead(str(told["holder"])) or _is_refused(address) else address
+
+
+def _is_refused(address: str) -> bool:
+    """Whether nobody listens there: not every holder that is gone can be judged by its name."""
+    try:
+        with urllib.request.urlopen(f"{address}/sim/clock", timeout=10):  # noqa: S310 - our own address
+            return False
+    except OSError as cause:
+        return isinstance(getattr(cause, "reason", cause), ConnectionRefusedError)
 
 
 def _last_line(log: Path) -> str:
@@ -198,11 +237,13 @@ def _keep_up(
     console.open_table(ledger, clock, scheduler)
     opened.callback(console.close)
     training = _Training(settings, ledger, scheduler)
+    ending = _Ending(settings, clock, console)
     while not stopping.wait(TICK_S):
         if simulator is not None:
             simulator.keep()
         scheduler.tick()
         training.start_when_possible()
+        ending.tell()
         console.refresh()
     console.say("stopping")
     return 0
@@ -222,8 +263,35 @@ def _open_triggers(scheduler: Scheduler, opened: ExitStack) -> None:
 
 
 @dataclass(slots=True)
+class _Ending:
+    """A world of files ends with its candles: time stands still, and the operator is told why, once."""
+
+    settings: Settings
+    clock: Clock
+    console: Console
+    told: bool = False
+
+    def tell(self) -> None:
+        """Say it when the clock has reached the end."""
+        if self.told or self.settings.mode is not Mode.SIM:
+            return
+        anchor = ClockFile(self.settings.paths.clock_file).read()
+        if anchor is None or anchor.end_ms is None or self.clock.now_ms() < anchor.end_ms:
+            return
+        self.told = True
+        _log.warning("sim.world_ended", at=iso(anchor.end_ms))
+        self.console.say(
+            f"the simulated candles end at {iso(anchor.end_ms)}: time stands still, nothing more will be traded; "
+            "Ctrl-C stops"
+        )
+
+
+@dataclass(slots=True)
 class _Training:
-    """A desk whose first training failed need not wait for Sunday: it trains once candles have come."""
+    """A desk whose first training failed need not wait for Sunday: it trains once candles have come.
+
+    What could not be trained from candles is tried again after `RETRY_MS` at the earliest.
+    """
 
     settings: Settings
     ledger: Ledger
@@ -242,10 +310,25 @@ class _Training:
         with self.ledger.read() as tx:
             collected = last_run(tx, "collector", self.settings.mode, RunStatus.SUCCESS)
             trained = last_run(tx, "train", self.settings.mode)
-        if collected and (trained is None or trained.started_ms < collected.started_ms):
+            due = collected is not None and (trained is None or self._may_try_again(tx, trained, collected))
+        if due:
             job = next((job for job in self.scheduler.timed if job.name == "train"), None)
             if job is not None and self.scheduler.fire(job):
                 _log.info("train.not_waiting", remedy="some series has no model yet")
+
+    def _may_try_again(self, tx: Connection, trained: JobRun, collected: JobRun) -> bool:
+        """After a pause; at once when the attempt came before the first candles."""
+        if collected.started_ms <= trained.started_ms:
+            return False
+        if self.scheduler.clock.now_ms() - trained.started_ms >= RETRY_MS:
+            return True
+        cycles = runs.latest(tx, "collector", CYCLES_SEEN)
+        return not any(
+            cycle.mode is self.settings.mode
+            and cycle.status is RunStatus.SUCCESS
+            and cycle.started_ms < trained.started_ms
+            for cycle in cycles
+        )
 
 
 def _start(launch: Launch, job: Job) -> subprocess.Popen[bytes]:

@@ -6,7 +6,8 @@ For a side with calibrated probability p of reaching its target before its stop,
 
 with reward and risk the distances to target and stop as fractions of the entry and costs those of the
 round trip. A time-out counts like a stop: the conservative choice. LONG uses `prob_up`, SHORT uses
-`prob_down`, never one minus the other.
+`prob_down`, never one minus the other. The three roles all have a say: *trend* gives the utility, which
+must be positive, and the probability; *return* the mean return towards the side; *risk* the risk score.
 
 Every rule is asked, on the final numbers, and all that refuse are recorded; nothing changes a number
 after a floor has seen it.
@@ -40,13 +41,14 @@ class Floors:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """One side's prospects; fractions are of the entry."""
+    """One side's prospects; fractions are of the entry, the expected return is towards the side."""
 
     side: Decision
     probability: float
     reward_frac: float
     risk_frac: float
     utility: float
+    expected_return: float
 
 
 def floors_of(settings: SignalSettings, regime: Regime) -> Floors:
@@ -75,8 +77,8 @@ def best_edge(
     if max(long, short) <= 0.0:
         return None
     if long >= short:
-        return Edge(Decision.LONG, forecast.prob_up, reward, risk, long)
-    return Edge(Decision.SHORT, forecast.prob_down, reward, risk, short)
+        return Edge(Decision.LONG, forecast.prob_up, reward, risk, long, forecast.expected_return)
+    return Edge(Decision.SHORT, forecast.prob_down, reward, risk, short, -forecast.expected_return)
 
 
 def decide(
@@ -124,11 +126,11 @@ def floor_refusals(edge: Edge, risk_score: float, floors: Floors) -> tuple[Refus
                 Reason.PROB_BELOW_MIN, f"probability {edge.probability:.4f} is below {floors.prob_min:.4f}"
             )
         )
-    if edge.utility < floors.min_expected_return:
+    if edge.expected_return < floors.min_expected_return:
         found.append(
             Refusal(
                 Reason.RETURN_BELOW_MIN,
-                f"expected utility {edge.utility:.5f} is below {floors.min_expected_return:.5f}",
+                f"expected return {edge.expected_return:.5f} is below {floors.min_expected_return:.5f}",
             )
         )
     if risk_score > floors.risk_max:
@@ -149,11 +151,19 @@ def floor_refusals(edge: Edge, risk_score: float, floors: Floors) -> tuple[Refus
 def _circumstances(edge: Edge, signals: SignalSettings, at: Situation) -> tuple[Refusal, ...]:
     found: list[Refusal] = []
     age_bars = (at.now - at.candle_ms) / at.timeframe.ms
-    if age_bars > signals.max_age_bars:
+    if age_bars >= signals.max_age_bars:
         found.append(
             Refusal(
                 Reason.STALE_CANDLE,
-                f"the candle closed {age_bars:.1f} bars ago, more than {signals.max_age_bars:g}",
+                f"the candle closed {age_bars:.1f} bars ago; {signals.max_age_bars:g} is too late",
+            )
+        )
+    elif at.delay_s > signals.max_delay_s:
+        found.append(
+            Refusal(
+                Reason.STALE_CANDLE,
+                f"decided {at.delay_s:.0f} s after the close, more than {signals.max_delay_s:g} s: "
+                "the entry's price is in the past",
             )
         )
     if edge.side is Decision.SHORT and at.market is Market.SPOT:

@@ -77,7 +77,7 @@ def _market(signal: Signal, settings: SignalSettings) -> str:
     floors = floors_of(settings, signal.regime)
     return (
         f"Regime {signal.regime}: {signal.regime_reason}. It asks for a probability of at least "
-        f"{floors.prob_min:.3f}, a utility of at least {floors.min_expected_return:.3%} and a risk score of at "
+        f"{floors.prob_min:.3f}, an expected return of at least {floors.min_expected_return:.3%} and a risk score of at "
         f"most {floors.risk_max:.3f}."
     )
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from pathlib import Path
+
+import structlog
 
 from sereno.core.signal import Signal
 from sereno.core.timeframe import iso
 
 INDEX = "signal.json"
 JsonObject = dict[str, object]
+_log = structlog.get_logger("sereno.signals")
 
 
 def signal_json(signal: Signal) -> JsonObject:
@@ -79,10 +83,26 @@ def write_json(path: Path, value: JsonObject) -> None:
 def _index(folder: Path) -> JsonObject:
     rows: list[JsonObject] = []
     for path in sorted(folder.glob("signal_*.json")):
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        rows.append({"file": path.name} | {name: facts[name] for name in _INDEXED})
+        try:
+            rows.append({"file": path.name} | _indexed(json.loads(path.read_text(encoding="utf-8"))))
+        except (OSError, ValueError) as cause:
+            _log.warning("signals.foreign_file", file=path.name, error=str(cause))
     newest = max((str(row["ts"]) for row in rows), default=None)
     return {"ts": newest, "signals": rows}
 
 
-_INDEXED = ("symbol", "timeframe", "ts", "decision", "confidence", "reason", "signal_id", "mode")
+def _indexed(facts: object) -> JsonObject:
+    """The fields of one row. Raises ValueError if these are not the facts of a signal."""
+    if not isinstance(facts, dict):
+        raise ValueError("it holds no object")
+    wrong = [name for name in _INDEXED if name != _CONFIDENCE and not isinstance(facts.get(name), str)]
+    confidence = facts.get(_CONFIDENCE, math.nan)
+    if confidence is not None and not (isinstance(confidence, int | float) and math.isfinite(confidence)):
+        wrong.append(_CONFIDENCE)
+    if wrong:
+        raise ValueError(f"missing or of another kind: {', '.join(wrong)}")
+    return {name: facts[name] for name in _INDEXED}
+
+
+_CONFIDENCE = "confidence"
+_INDEXED = ("symbol", "timeframe", "ts", "decision", _CONFIDENCE, "reason", "signal_id", "mode")

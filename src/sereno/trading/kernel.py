@@ -32,6 +32,7 @@ _RULES = (
     rules.trailed,
     rules.lots_of,
     rules.quantity_of,
+    rules.is_fine_enough,
     rules.is_tradable,
     rules.loss_reached,
     rules.day_of,

@@ -215,6 +215,8 @@ def size(
         return Refused(RiskReason.MAX_OPEN_POSITIONS, f"{len(view.commitments)} are open or pending")
     if grid is None or view.equity is None:
         return Refused(RiskReason.RULES_UNKNOWN, f"lot of {instrument.symbol} is not known yet")
+    if not rules.is_fine_enough(price):
+        return Refused(RiskReason.PRICE_BELOW_GRID, f"a price of {price:g} is too coarse in steps of 1e-8")
     used = float(sum((c.notional_quote for c in view.commitments), Decimal(0)))
     equity = float(view.equity)
     if book.max_exposure_frac * equity - used <= 0.0:

@@ -32,6 +32,7 @@ class RiskReason(StrEnum):
     POSITION_OPEN = "position_open"
     MAX_OPEN_POSITIONS = "max_open_positions"
     EXPOSURE_FULL = "exposure_full"
+    PRICE_BELOW_GRID = "price_below_money_grid"
     QUANTITY_TOO_SMALL = "quantity_too_small"
     ATR_MISSING = "atr_missing"
     RULES_UNKNOWN = "instrument_rules_unknown"

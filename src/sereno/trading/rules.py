@@ -221,9 +221,16 @@ def exact_quantity(lots: int, rules: InstrumentRules) -> Decimal:
     return lots * rules.quantity_step
 
 
+def is_fine_enough(price: float) -> bool:
+    """Whether the money grid of 1e-8 is finer than one basis point of a price; below, costs would vanish."""
+    return price >= 1e-4
+
+
 def is_tradable(quantity: float, price: float, book: Rulebook) -> bool:
-    """Whether the venue would accept an order of this size."""
-    return quantity > 0.0 and quantity >= book.min_quantity and quantity * price >= book.min_notional_quote
+    """Whether the venue would accept an order of this size, and our books could carry its price."""
+    if quantity <= 0.0 or not is_fine_enough(price):
+        return False
+    return quantity >= book.min_quantity and quantity * price >= book.min_notional_quote
 
 
 def loss_reached(start_equity: float, equity: float, limit_frac: float) -> bool:

@@ -88,7 +88,12 @@ ALIASES: tuple[Alias, ...] = (
         "bot-cripto",
         "now the calibrated probability of a 2:1 barrier, so 0.60 is far stricter than it was",
     ),
-    Alias("MIN_EXPECTED_RETURN", "signals.min_expected_return", "bot-cripto", "now net of costs"),
+    Alias(
+        "MIN_EXPECTED_RETURN",
+        "signals.min_expected_return",
+        "bot-cripto",
+        "of the mean return that is forecast towards the side",
+    ),
     Alias(
         "RISK_MAX", "signals.risk_max", "bot-cripto", "now the probability of the stop scaled with volatility"
     ),

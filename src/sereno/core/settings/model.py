@@ -96,7 +96,8 @@ class Settings(BaseSettings):
         """Where everything lives. Every simulated world has a root of its own."""
         root = self.state_dir
         if self.mode is Mode.SIM:
-            root = root / "sim" / world_of(self.sim, self.venue.name, self.venue.market)
+            world = world_of(self.sim, self.venue.name, self.venue.market, self.candles.collected())
+            root = root / "sim" / world
         return Paths(root)
 
     @property

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from sereno.core.ids import digest_of
 from sereno.core.instrument import Market
 from sereno.core.settings.sections import SimSettings
+from sereno.core.timeframe import Timeframe
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +69,14 @@ class Paths:
         return self.run / "sim_clock.json"
 
 
-def world_of(sim: SimSettings, venue: str, market: Market) -> str:
-    """Name of a simulated world: equal settings and equal files give the same one, others never mix."""
+def world_of(sim: SimSettings, venue: str, market: Market, collected: Collection[Timeframe]) -> str:
+    """Name of a simulated world: equal settings and equal files give the same one, others never mix.
+
+    The generator draws another market when something finer than 5m is collected.
+    """
     if sim.candles_dir is None:
-        return f"generated-{digest_of([sim.seed, sim.edge, venue, market])[:10]}"
+        fine = any(timeframe.ms < Timeframe.M5.ms for timeframe in collected)
+        return f"generated-{digest_of([sim.seed, sim.edge, venue, market, fine])[:10]}"
     files = sorted(p for p in sim.candles_dir.iterdir() if p.suffix in {".parquet", ".csv"})
-    facts = [(p.name, p.stat().st_size) for p in files]
+    facts = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files]
     return f"files-{digest_of([facts, venue, market])[:10]}"

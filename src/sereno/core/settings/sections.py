@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
 
@@ -35,7 +36,9 @@ class Section(BaseModel):
 class VenueSettings(Section):
     """Which exchange, which instruments, and how patiently it is asked."""
 
-    name: str = Field("binance", description="ccxt id of the exchange: binance, bybit, kraken, okx…")
+    name: str = Field(
+        "binance", pattern=r"^[a-z0-9]+$", description="ccxt id of the exchange: binance, bybit, kraken, okx…"
+    )
     market: Market = Field(Market.SPOT, description="spot, or linear (USDT-margined perpetuals)")
     instruments: Symbols = Field(
         ("BTC/USDT", "ETH/USDT"), min_length=1, description="pairs to collect and trade"
@@ -126,7 +129,9 @@ class SimSettings(Section):
 class LakeSettings(Section):
     """Where candles are kept."""
 
-    url: str = Field("", description="s3://bucket/prefix, or a folder; empty: inside state_dir")
+    url: str = Field(
+        "", description="s3://bucket/prefix, or a folder; empty: inside state_dir. Mode sim adds /sim/<world>"
+    )
     s3_endpoint: str = Field("", description="address of an S3-compatible server; empty: AWS")
     s3_region: str = Field("us-east-1", description="region of the bucket")
 
@@ -183,7 +188,7 @@ class SignalSettings(Section):
         0.42, description="least calibrated probability that the target comes before the stop"
     )
     min_expected_return: float = Field(
-        0.0005, ge=0, le=1, description="least expected utility net of costs, as a fraction of the entry"
+        0.0005, ge=0, le=1, description="least mean return that is forecast towards the side, as a fraction"
     )
     risk_max: Frac = Field(0.75, description="largest risk score")
     min_reward_risk: float = Field(1.5, gt=0, description="least distance to target over distance to stop")
@@ -193,7 +198,12 @@ class SignalSettings(Section):
         1.8, gt=1, description="ATR fraction over its median from which volatility is high"
     )
     max_age_bars: float = Field(
-        1.5, gt=0, description="no signal from a candle that closed longer ago than this"
+        1.0, gt=0, description="no signal from a candle that closed longer ago than this"
+    )
+    max_delay_s: float = Field(
+        120.0,
+        gt=0,
+        description="wall seconds from a candle's close to its decision; a later one is refused: its entry is past",
     )
 
 
@@ -230,6 +240,15 @@ class JobSettings(Section):
         900.0, gt=0, description="longest pause of the signals daemon; candle closes wake it earlier"
     )
     lease_s: float = Field(60.0, ge=5, description="a lease that is not renewed for this long is free")
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as cause:
+            raise ValueError(f"{name!r} is no time zone; write one such as UTC or Europe/Madrid") from cause
+        return name
 
 
 class ApiSettings(Section):

@@ -212,6 +212,8 @@ def _exchange(settings: VenueSettings, quirks: Quirks, base_url: str) -> Any:
         }
     )
     exchange.has["fetchCurrencies"] = False
+    if _is_loopback(base_url):
+        exchange.timeout_on_exit = 0  # the pause of `close()` is for connections with TLS
     if base_url:
         exchange.urls["api"] = _retargeted(exchange.urls["api"], base_url)
     return exchange

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 import structlog
 
 from sereno.core.clock import SimClock
-from sereno.core.errors import SerenoError
+from sereno.core.errors import SerenoError, SkipThis
 from sereno.core.ids import stable_id
 from sereno.core.instrument import Series
 from sereno.core.timeframe import DAY_MS, UtcMs, iso
-from sereno.ops.facts import job_states, record_name
+from sereno.ops.facts import job_states, last_ended, record_name
 from sereno.ops.jobs import Job
 from sereno.ops.run import Outcome, Run
 from sereno.ops.scheduler import quantum_ms
 from sereno.signals.publish import write_json
 from sereno.store.ledger import audit, equity, findings, forecasts, positions, runs
 from sereno.store.ledger import signals as kept_signals
-from sereno.store.ledger.runs import RunStatus
+from sereno.store.ledger.runs import JobRun, RunStatus
 from sereno.watch import checks
 from sereno.watch.channels.telegram import Telegram
 from sereno.watch.checks import Noticed, Severity
@@ -69,10 +69,9 @@ def look(desk: Desk, now: UtcMs) -> tuple[Noticed, ...]:
         trips = positions.recent(tx, desk.mode, desk.account, TRIPS_SEEN, closed_only=True)
         curve = equity.series(tx, desk.mode, desk.account, since=now - DRAWDOWN_DAYS * DAY_MS)
         jobs = [_job_facts(desk, tx, state.job, state.alive, now) for state in job_states(tx, settings)]
-        cycle = runs.last(tx, "collector")
+        cycle = last_ended(tx, "collector", desk.mode)
     settle_ms = round(settings.candles.settle_s * 1000)
-    counted = (cycle.details.get("ok"), cycle.details.get("failed")) if cycle else (None, None)
-    ok, failed = (value if isinstance(value, int) else 0 for value in counted)
+    ok, failed = _counts(cycle, of=len(series))
     return (
         *checks.stale_data(
             series, now=now, stale_after_bars=settings.candles.stale_after_bars, settle_ms=settle_ms
@@ -80,6 +79,7 @@ def look(desk: Desk, now: UtcMs) -> tuple[Noticed, ...]:
         *checks.signal_drought(signal_facts, now=now),
         *checks.one_sided(signal_facts),
         *checks.old_models(_model_facts(desk), now=now, max_age_days=settings.models.max_age_days),
+        *_damaged_models(desk),
         *checks.losing_streak(
             [float(t.pnl_quote) for t in trips if t.pnl_quote is not None],
             account=desk.account,
@@ -89,6 +89,15 @@ def look(desk: Desk, now: UtcMs) -> tuple[Noticed, ...]:
         *checks.failing_jobs(jobs),
         *checks.failed_cycle(ok, failed, at=cycle.started_ms if cycle else now),
     )
+
+
+def _counts(cycle: JobRun | None, *, of: int) -> tuple[int, int]:
+    """Series that went well and that failed in a cycle; all failed where it ended badly without a count."""
+    counted = (cycle.details.get("ok"), cycle.details.get("failed")) if cycle else (0, 0)
+    ok, failed = counted
+    if isinstance(ok, int) and isinstance(failed, int):
+        return ok, failed
+    return (0, of) if cycle and cycle.status in (RunStatus.ERROR, RunStatus.TIMEOUT) else (0, 0)
 
 
 def _series_facts(desk: Desk, series: Series) -> checks.SeriesFacts:
@@ -114,6 +123,31 @@ def _model_facts(desk: Desk) -> list[checks.ModelFacts]:
             versions = {m.version: m.created_ms for m in desk.registry.versions(role, series)}
             facts.append(checks.ModelFacts(role.value, series.key, versions.get(current or "")))
     return facts
+
+
+def _damaged_models(desk: Desk) -> tuple[Noticed, ...]:
+    """Current models that are not what was stored: an older version serves in their place, or none."""
+    from sereno.models.contract import Role
+
+    pairs = [(role, series) for series in desk.series for role in Role]
+    return tuple(found for role, series in pairs if (found := _damaged_model(desk, role, series)))
+
+
+def _damaged_model(desk: Desk, role: str, series: Series) -> Noticed | None:
+    current = desk.registry.current(role, series)
+    if current is None:
+        return None
+    try:
+        served = desk.registry.load(role, series)
+    except SkipThis as cause:
+        message, instead = f"the current model cannot be served: {cause}", None
+    else:
+        if served.fell_back_from is None:
+            return None
+        instead = served.manifest.version
+        message = f"the current model {current} is damaged; {instead} is served instead"
+    detail = {"damaged": current, "served": instead}
+    return Noticed("damaged_model", Severity.HIGH, f"{role} {series.key}", message, detail)
 
 
 def _job_facts(desk: Desk, tx: Connection, job: Job, alive: bool | None, now: UtcMs) -> checks.JobFacts:

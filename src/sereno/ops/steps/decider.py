@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import structlog
+
 from sereno.core.candle import Candles
 from sereno.core.errors import SkipThis
 from sereno.core.instrument import Series
@@ -28,6 +30,8 @@ from sereno.trading.rules import rulebook
 if TYPE_CHECKING:
     from sereno.core.forecast import Forecast
     from sereno.ops.app import Desk
+
+_log = structlog.get_logger("sereno.decider")
 
 
 class Decider:
@@ -78,6 +82,8 @@ class Decider:
                 now=now,
                 last_taken_ms=taken.ts if taken else None,
                 risk=risk,
+                # the same span, ahead of now: only the clock knows what it is on the wall
+                delay_s=desk.clock.wall_seconds_until(2 * now - row.ts),
             ),
         )
         signal = make_signal(
@@ -126,6 +132,7 @@ class Decider:
         if loaded is None or loaded[0] != pointers:
             names = feature_names(series.timeframe)
             models = Forecaster.load(registry, series, names=names, barriers=self._desk.settings.barriers)
+            _warn_of_damage(series, models)
             loaded = (pointers, models)
             self._models[series] = loaded
         return loaded[1]
@@ -163,4 +170,17 @@ class Decider:
             grid=grid,
             book=book,
             max_open_positions=settings.risk.max_open_positions,
+        )
+
+
+def _warn_of_damage(series: Series, models: Forecaster) -> None:
+    """Say once a load which current versions are damaged, and what is served in their place."""
+    for role, damaged in models.fell_back.items():
+        _log.warning(
+            "models.fell_back",
+            series=series.key,
+            role=role.value,
+            damaged=damaged,
+            served=models.versions[role],
+            remedy="run `sereno train`, or restore the version from a backup",
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from sereno.core.errors import SerenoError, TryLater
+from sereno.core.errors import SerenoError, SkipThis, StopTrading, TryLater
 from sereno.core.instrument import Series
 from sereno.core.timeframe import UtcMs, iso
 from sereno.ops.facts import SIGNAL_ROUND
@@ -43,18 +43,23 @@ def decide_all(desk: Desk, series: Collection[Series]) -> Outcome:
     """Decide on each series; one that cannot be decided is recorded and does not stop the others.
 
     The account is brought up to the same candles first, or a position that has just ended would still
-    stand in the way of the next. Failed when no series got a signal.
+    stand in the way of the next. Failed when the account cannot be brought up or no series got a signal.
     """
     try:
         advance(desk)
     except TryLater as cause:
         _log.info("signal.account_is_being_advanced", error=str(cause))
+    except SkipThis as cause:
+        _log.warning("signal.account_not_advanced", error=str(cause))
+        return Outcome(rows=0, details={"account": str(cause)}, failed=f"the account stands still: {cause}")
     decider = desk.decider
     told: dict[str, object] = {}
     made: list[Signal] = []
     for one in series:
         try:
             signal = decider.decide(one)
+        except StopTrading:
+            raise  # trust is gone for all of them: the guard freezes entries
         except SerenoError as cause:
             _log.warning("signal.failed", series=one.key, error=str(cause))
             told[one.key] = {"failed": str(cause)}
@@ -103,7 +108,11 @@ def _recorded_pass(desk: Desk) -> None:
 
     recorder = Recorder(desk.ledger, desk.settings, desk.clock, Redactor.of(desk.settings))
     started = recorder.start(SIGNAL_ROUND, new_run_id(SIGNAL_ROUND))
-    outcome = decide_all(desk, desk.series)
+    try:
+        outcome = decide_all(desk, desk.series)
+    except SerenoError as cause:
+        recorder.end(started, Verdict(False, None, str(cause), 0, {}), "error")
+        raise
     verdict = Verdict(outcome.failed is None, outcome.rows, outcome.failed, 0, outcome.details)
     recorder.end(started, verdict, "success" if verdict.ok else "error")
 

@@ -46,6 +46,13 @@ def append(
     )
 
 
+def first(tx: Tx, action: str) -> AuditEntry | None:
+    """The oldest change of a kind."""
+    wanted = select(table).where(table.c.action == action).order_by(table.c.audit_id).limit(1)
+    row = tx.execute(wanted).one_or_none()
+    return None if row is None else AuditEntry(**row._mapping)
+
+
 def recent(tx: Tx, limit: int = 50, *, action: str | None = None) -> list[AuditEntry]:
     """The newest first."""
     wanted = select(table).order_by(table.c.audit_id.desc()).limit(limit)

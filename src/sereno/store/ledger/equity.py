@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Column, Row, Table, Text, TypedColumns, select
+from sqlalchemy import Column, Row, Table, Text, TypedColumns, func, select
 
 from sereno.core.mode import Mode
 from sereno.core.order import EquityPoint
@@ -32,12 +32,29 @@ def add(tx: Tx, point: EquityPoint) -> None:
     put(tx, table, asdict(point))
 
 
-def series(tx: Tx, mode: Mode, account: str, since: UtcMs | None = None) -> list[EquityPoint]:
-    """Oldest first; `since` is inclusive."""
+def series(
+    tx: Tx, mode: Mode, account: str, since: UtcMs | None = None, *, limit: int | None = None
+) -> list[EquityPoint]:
+    """Oldest first, the newest `limit` of them; `since` is inclusive."""
     c = table.c
-    wanted = select(table).where(c.mode == mode, c.account == account).order_by(c.ts)
+    wanted = select(table).where(c.mode == mode, c.account == account).order_by(c.ts.desc()).limit(limit)
     wanted = wanted if since is None else wanted.where(c.ts >= since)
-    return [_point(row) for row in tx.execute(wanted).all()]
+    return [_point(row) for row in reversed(tx.execute(wanted).all())]
+
+
+def sampled(tx: Tx, mode: Mode, account: str, points: int = 1000) -> list[EquityPoint]:
+    """The whole curve in at most `points` evenly spread ones, oldest first; the newest is among them.
+
+    points  >= 1
+    """
+    c = table.c
+    mine = (c.mode == mode, c.account == account)
+    rows = tx.execute(select(func.count()).select_from(table).where(*mine)).scalar_one()
+    every = max(1, -(-rows // points))
+    age = func.row_number().over(order_by=c.ts.desc()) - 1
+    aged = select(table, age.label("age")).where(*mine).subquery()
+    wanted = select(*(aged.c[column.name] for column in c)).where(aged.c.age % every == 0)
+    return [_point(row) for row in tx.execute(wanted.order_by(aged.c.ts)).all()]
 
 
 def latest(tx: Tx, mode: Mode, account: str) -> EquityPoint | None:

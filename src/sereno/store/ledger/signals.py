@@ -133,6 +133,7 @@ def recent(
     *,
     mode: Mode | None = None,
     instrument: Instrument | None = None,
+    timeframe: Timeframe | None = None,
 ) -> list[Signal]:
     """The newest first; `since` is inclusive."""
     c = table.c
@@ -141,6 +142,7 @@ def recent(
     wanted = wanted if decisions is None else wanted.where(c.decision.in_(list(decisions)))
     wanted = wanted if mode is None else wanted.where(c.mode == mode)
     wanted = wanted if instrument is None else wanted.where(c.instrument == instrument)
+    wanted = wanted if timeframe is None else wanted.where(c.timeframe == timeframe)
     return _signals(tx, wanted)
 
 

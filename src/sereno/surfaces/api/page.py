@@ -37,7 +37,7 @@ def front_page(desk: TheDesk) -> HTMLResponse:
     now = look_at_clock(desk)
     with desk.ledger.read() as tx:
         states = job_states(tx, desk.settings)
-        points = equity.series(tx, desk.mode, desk.account)
+        points = equity.sampled(tx, desk.mode, desk.account, MOST_POINTS)
         held = positions.open(tx, desk.mode, desk.account)
         closed = positions.recent(tx, desk.mode, desk.account, 12, closed_only=True)
         newest = signal_rows.recent(tx, None, 12, mode=desk.mode)
@@ -68,12 +68,10 @@ def curve(points: Sequence[EquityPoint]) -> str:
     """The equity curve as one SVG; a line of text while there are fewer than two points."""
     if len(points) < 2:
         return "<p>No trade has changed the account yet.</p>"
-    step = max(1, len(points) // MOST_POINTS)
-    shown = [*points[:-1:step], points[-1]]
-    values = [float(point.equity_quote) for point in shown]
+    values = [float(point.equity_quote) for point in points]
     low, high = min(values), max(values)
     span = (high - low) or 1.0
-    first, last = shown[0].ts, shown[-1].ts
+    first, last = points[0].ts, points[-1].ts
     wide = (last - first) or 1
 
     def at(point: EquityPoint, value: float) -> str:
@@ -81,7 +79,7 @@ def curve(points: Sequence[EquityPoint]) -> str:
         y = HEIGHT - PAD - (value - low) / span * (HEIGHT - 2 * PAD)
         return f"{x:.1f},{y:.1f}"
 
-    line = " ".join(at(point, value) for point, value in zip(shown, values, strict=True))
+    line = " ".join(at(point, value) for point, value in zip(points, values, strict=True))
     return (
         f"<svg viewBox='0 0 {WIDTH} {HEIGHT}' role='img' aria-label='Equity from {values[0]:.2f} to {values[-1]:.2f}'>"
         f"<polyline points='{line}' fill='none' stroke='var(--curve)' stroke-width='1.8'/>"

@@ -45,15 +45,16 @@ def signals(
     limit: Limit = 100,
 ) -> SignalsShape:
     """Signals, taken and refused, newest first."""
-    wanted = timeframe or desk.settings.candles.timeframes[0]
-    series = series_of(desk, symbol, wanted) if symbol else None
+    known = timeframe or desk.settings.candles.timeframes[0]
     with desk.ledger.read() as tx:
         found = signal_rows.recent(
             tx,
-            series,
-            limit,
+            limit=limit,
             since=moment_of(since, "since"),
             decisions=None if decision is None else (decision,),
+            mode=desk.mode,
+            instrument=series_of(desk, symbol, known).instrument if symbol else None,
+            timeframe=timeframe,
         )
     return SignalsShape(signals=[plain(signal_json(signal)) for signal in found])
 
@@ -86,7 +87,5 @@ def positions(desk: TheDesk, status: PositionState = PositionState.ALL, limit: L
 def equity(desk: TheDesk, since: Moment = None, limit: Limit = 1000) -> EquityShape:
     """The equity curve, oldest first; its newest `limit` points."""
     with desk.ledger.read() as tx:
-        points = equity_rows.series(tx, desk.mode, desk.account, since=moment_of(since, "since"))
-    return EquityShape(
-        account=desk.account, points=[EquityPointShape.of(point) for point in list(points)[-limit:]]
-    )
+        points = equity_rows.series(tx, desk.mode, desk.account, moment_of(since, "since"), limit=limit)
+    return EquityShape(account=desk.account, points=[EquityPointShape.of(point) for point in points])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from sereno.core.errors import FixConfig, SerenoError
 if TYPE_CHECKING:
     from sereno.core.settings import Loaded
 
-CRASH_LOG = "sereno-crash.log"
+CRASH_LOG = "sereno-crash-"
 _config: Path | None = None
 _overrides: dict[str, str] = {}
 
@@ -36,7 +37,7 @@ def hoist(words: list[str]) -> list[str]:
 
 
 def remember(config: Path | None, pairs: list[str]) -> None:
-    """Keep the shared options. Raises FixConfig if a pair is not KEY=VALUE."""
+    """Keep the shared options. Raises FixConfig if a pair is not KEY=VALUE, or if its key is secret."""
     global _config  # one command line a process
     _config = config
     _overrides.clear()
@@ -44,7 +45,21 @@ def remember(config: Path | None, pairs: list[str]) -> None:
         key, equals, value = pair.partition("=")
         if not equals or not key.strip():
             raise FixConfig("cli.not_a_pair", remedy="write --set KEY=VALUE", given=pair)
+        _refuse_secret(key.strip())
         _overrides[key.strip()] = value
+
+
+def _refuse_secret(key: str) -> None:
+    """Whoever may list processes reads a command line."""
+    from sereno.core.settings import is_secret
+
+    if is_secret(key):
+        variable = f"SERENO_{key.replace('.', '__').upper()}"
+        raise FixConfig(
+            "cli.secret",
+            remedy=f"a command line is seen by others: set {variable}, or {key} in sereno.toml",
+            key=key,
+        )
 
 
 def override(values: Mapping[str, object]) -> None:
@@ -74,16 +89,33 @@ def say_error(error: SerenoError) -> NoReturn:
 
 
 def say_crash(error: Exception) -> NoReturn:
-    """One line for people; the traceback goes to a file."""
+    """One line for people; the traceback goes to a file of the desk's logs."""
+    frame = traceback.extract_tb(error.__traceback__)[-1:]
+    where = "".join(f" at {Path(one.filename).name}:{one.lineno}" for one in frame)
+    try:
+        story, kept = _keep_story(error)
+        where = f"; details in {kept}"
+    except Exception as cause:  # noqa: BLE001 - settings or disk may be what broke: then the line must do
+        story = type(error).__name__
+        where += f" (no log was kept: {type(cause).__name__})"
+    sys.stderr.write(f"sereno: unexpected {story}{where}\n")
+    sys.exit(1)
+
+
+def _keep_story(error: Exception) -> tuple[str, Path]:
+    """The error in one line and the file with its traceback, which only its owner may read.
+
+    Secrets are masked in both; that is why there is neither without settings.
+    """
     import tempfile
 
-    folder = Path("state") if Path("state").is_dir() else Path(tempfile.gettempdir())
-    log = folder / CRASH_LOG
-    story = "".join(traceback.format_exception(error))
-    where = f"; details in {log}"
-    try:
-        log.write_text(story)
-    except OSError:
-        where = ""
-    sys.stderr.write(f"sereno: unexpected {type(error).__name__}: {error}{where}\n")
-    sys.exit(1)
+    from sereno.ops.logs import Redactor
+
+    settings = loaded().settings
+    redactor = Redactor.of(settings)
+    logs = settings.paths.logs
+    logs.mkdir(parents=True, exist_ok=True)
+    number, name = tempfile.mkstemp(prefix=CRASH_LOG, suffix=".log", dir=logs)
+    with os.fdopen(number, "w", encoding="utf-8") as file:
+        file.write(redactor.text("".join(traceback.format_exception(error))))
+    return redactor.text(f"{type(error).__name__}: {error}"), Path(name)

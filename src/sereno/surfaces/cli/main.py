@@ -11,6 +11,7 @@ import typer
 
 from sereno.core.errors import SerenoError
 from sereno.surfaces.cli import context
+from sereno.surfaces.cli.risk import risk_app
 
 app = typer.Typer(
     name="sereno",
@@ -30,6 +31,7 @@ for name, group in (
     ("jobs", jobs_app),
     ("docs", docs_app),
     ("db", db_app),
+    ("risk", risk_app),
 ):
     app.add_typer(group, name=name)
 

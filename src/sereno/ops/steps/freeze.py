@@ -1,0 +1,81 @@
+"""Closing an account to entries, and opening it again. Exits always pass; each change is audited."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+from sereno.core.clock import WallClock
+from sereno.core.errors import SerenoError, StopTrading, TryLater
+
+if TYPE_CHECKING:
+    from sereno.core.risk import RiskState
+    from sereno.core.timeframe import UtcMs
+    from sereno.ops.app import Desk
+
+BLOCKED = "risk.blocked"
+CLEARED = "risk.cleared"
+ATTEMPTS = 3
+_log = structlog.get_logger("sereno.freeze")
+
+
+def freeze_entries(desk: Desk, error: StopTrading, *, job: str) -> None:
+    """Let nothing enter until a person has looked, because a job said so. Never raises.
+
+    A block that stands keeps its reason: the first fault is the one to look at.
+    """
+    try:
+        state = standing(desk)
+        if state is not None and state.blocked_reason is None:
+            state = set_block(desk, error.event, actor=f"job:{job}", detail=str(error))
+    except Exception as cause:  # noqa: BLE001 - called from the guard, which must still record the failure
+        _log.error("risk.not_frozen", reason=error.event, error=f"{type(cause).__name__}: {cause}")
+        return
+    if state is None:
+        _log.warning("risk.nothing_to_freeze", reason=error.event, account=desk.account)
+    else:
+        _log.error("risk.frozen", reason=state.blocked_reason, account=desk.account)
+
+
+def standing(desk: Desk) -> RiskState | None:
+    """The account's risk state; None when it was never opened. Raises StopTrading if it is unreadable."""
+    from sereno.store.ledger import risk_state
+
+    with desk.ledger.read() as tx:
+        return risk_state.load(tx, desk.mode, desk.account)
+
+
+def set_block(desk: Desk, reason: str | None, *, actor: str, detail: str = "") -> RiskState | None:
+    """Block entries for a reason, or allow them again (None). Answers the state, None without an account.
+
+    Raises StopTrading if the state is unreadable, TryLater if other writers came first again and again.
+    """
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return _write(desk, reason, actor, detail)
+        except TryLater as cause:
+            _log.info("risk.write_again", error=str(cause))
+    return _write(desk, reason, actor, detail)
+
+
+def _write(desk: Desk, reason: str | None, actor: str, detail: str) -> RiskState | None:
+    from sereno.store.ledger import audit, risk_state
+
+    now = _now(desk)
+    with desk.ledger.begin() as tx:
+        state = risk_state.load(tx, desk.mode, desk.account)
+        if state is None or state.blocked_reason == reason:
+            return state
+        told = {"mode": desk.mode.value, "reason": reason, "before": state.blocked_reason, "detail": detail}
+        audit.append(tx, now, actor, BLOCKED if reason else CLEARED, desk.account, told)
+        return risk_state.save(tx, replace(state, blocked_reason=reason), state.version)
+
+
+def _now(desk: Desk) -> UtcMs:
+    """The desk's time; the host's when the simulated world is not running."""
+    try:
+        return desk.clock.now_ms()
+    except SerenoError:
+        return WallClock().now_ms()

@@ -1,0 +1,85 @@
+"""`sereno risk`: show the account's standing, close it to entries, open it again."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sereno.core.errors import FixConfig
+from sereno.surfaces.cli import context
+from sereno.surfaces.cli.out import print_table, say
+
+if TYPE_CHECKING:
+    from sereno.core.risk import RiskState
+    from sereno.ops.app import Desk
+
+risk_app = typer.Typer(help="The account's standing: show it, block entries, clear.", no_args_is_help=True)
+
+
+@risk_app.command()
+def show() -> None:
+    """Where the account stands with its limits."""
+    from sereno.core.timeframe import iso
+    from sereno.ops.steps.freeze import standing
+
+    with _desk() as desk:
+        state = _opened(standing(desk))
+    rows = (
+        ("account", state.account),
+        ("blocked", state.blocked_reason or "-"),
+        ("paused until", "-" if state.paused_until_ms is None else iso(state.paused_until_ms)),
+        ("paused because of", state.pause_reason or "-"),
+        ("equity at day start", f"{state.day_start_equity_quote:f}"),
+        ("equity at week start", f"{state.week_start_equity_quote:f}"),
+        ("losing streak", str(state.losing_streak)),
+        ("updated", iso(state.updated_ms)),
+    )
+    print_table(("what", "value"), rows)
+
+
+@risk_app.command()
+def block(reason: Annotated[str, typer.Argument(help="why, as it will be shown and audited")]) -> None:
+    """Let nothing enter from now on; open positions still end as they would."""
+    from sereno.ops.steps.freeze import set_block
+
+    cleaned = reason.strip()
+    if not cleaned:
+        raise FixConfig("risk.no_reason", remedy="say why, for example: sereno risk block holiday")
+    with _desk() as desk:
+        state = _opened(set_block(desk, cleaned, actor=_actor()))
+    say(f"{state.account} enters nothing: {state.blocked_reason}")
+
+
+@risk_app.command()
+def clear() -> None:
+    """Allow entries again, once whatever blocked them has been looked at."""
+    from sereno.ops.steps.freeze import set_block, standing
+
+    with _desk() as desk:
+        before = _opened(standing(desk)).blocked_reason
+        state = _opened(set_block(desk, None, actor=_actor()))
+    said = "was not blocked" if before is None else f"may enter again; it was blocked by {before}"
+    say(f"{state.account} {said}")
+
+
+def _desk() -> Desk:
+    from sereno.ops.app import Desk
+
+    return Desk(context.loaded().settings)
+
+
+def _opened(state: RiskState | None) -> RiskState:
+    if state is None:
+        raise FixConfig("risk.no_account", remedy="no account has been opened yet: run `sereno up` first")
+    return state
+
+
+def _actor() -> str:
+    """Who is at the command line; by number where the system knows no names."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError):
+        return f"cli:{os.getuid()}"

@@ -1,0 +1,46 @@
+"""The doors of a desk: what one simulated world never shares with another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sereno.core.errors import FixConfig
+from sereno.core.settings import Settings
+from sereno.ops.app import Desk, open_desk_ledger
+
+
+def simulated(folder: Path, **changes: object) -> Settings:
+    return Settings.model_validate({"state_dir": folder, "mode": "sim", **changes})
+
+
+def test_a_database_holds_one_simulated_world(tmp_path: Path, fresh_url: str) -> None:
+    ledger = {"database_url": fresh_url}
+    for _ in range(2):
+        open_desk_ledger(simulated(tmp_path, ledger=ledger)).close()
+    with pytest.raises(FixConfig, match=r"ledger\.other_world") as refusal:
+        open_desk_ledger(simulated(tmp_path, ledger=ledger, sim={"seed": 99}))
+    assert "ledger.database_url" in str(refusal.value)
+    open_desk_ledger(simulated(tmp_path, ledger=ledger, mode="paper", sim={"seed": 99})).close()
+    open_desk_ledger(simulated(tmp_path, ledger=ledger)).close()
+
+
+def test_worlds_and_paper_never_share_a_lake_below_one_address(tmp_path: Path) -> None:
+    lake = {"url": f"{tmp_path}/lake/"}
+    settings = (
+        simulated(tmp_path, lake=lake),
+        simulated(tmp_path, lake=lake, sim={"seed": 99}),
+        simulated(tmp_path, lake=lake, mode="paper"),
+    )
+    places = [Desk(one).lake._objects.where for one in settings]
+    first, second = (f"{tmp_path}/lake/sim/{one.paths.root.name}" for one in settings[:2])
+    assert [str(place) for place in places] == [first, second, f"{tmp_path}/lake"]
+    assert first != second
+
+
+@pytest.mark.parametrize("mode", ["sim", "paper"])
+@pytest.mark.parametrize("url", ["ftp://host/lake", "s3://", "s3:///nowhere"])
+def test_an_address_that_is_no_lake_is_refused(tmp_path: Path, mode: str, url: str) -> None:
+    with pytest.raises(FixConfig, match=r"lake\.url.*s3://bucket/prefix"):
+        _ = Desk(simulated(tmp_path, mode=mode, lake={"url": url})).lake
