@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from sereno.store.registry import Registry
 
 from sereno.core.candle import F64, I64
 from sereno.core.instrument import Instrument, Market, Series
@@ -22,6 +21,7 @@ from sereno.core.settings import BarrierSettings, CostSettings, ModelSettings
 from sereno.core.timeframe import Timeframe
 from sereno.models.serve import Forecaster
 from sereno.models.train import Origins, label_params, train_rows
+from sereno.store.registry import Registry
 
 ROWS, FEATURES, TARGET_MS = 17_520, 70, 10.0
 NAMES = ("atr_frac", "atr_ratio_200", *(f"feature_{i}" for i in range(FEATURES - 2)))
