@@ -103,7 +103,7 @@ def test_one_pass_over_files_of_both_kinds(tmp_path: Path) -> None:
         world = FilesWorld(
             folder, instruments=PAIRS, timeframe=Timeframe.H1, days_before_end=float(LEFT_DAYS)
         )
-        newest = world.clock_start_ms - HOUR_MS  # the candle that ends at the clock's start has not settled
+        newest = world.clock_start_ms  # the clock starts when the candle before it has settled
         assert {signal.ts for signal in made} == {newest}
         assert world.end_ms == world.clock_start_ms + LEFT_DAYS * DAY_MS
 

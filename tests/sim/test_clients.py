@@ -123,6 +123,8 @@ def python_binance(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Ite
     client = Client(requests_params={"timeout": 10})
     yield client
     client.close_connection()
+    client.loop.close()  # the library makes itself one and leaves it open
+    asyncio.set_event_loop(None)
 
 
 def test_python_binance(python_binance: Any, world: GeneratedWorld) -> None:

@@ -155,7 +155,7 @@ def _circumstances(edge: Edge, signals: SignalSettings, at: Situation) -> tuple[
         found.append(
             Refusal(
                 Reason.STALE_CANDLE,
-                f"the candle closed {age_bars:.1f} bars ago; {signals.max_age_bars:g} is too late",
+                f"the candle closed {age_bars:.1f} bars ago, {signals.max_age_bars:g} is too late",
             )
         )
     elif at.delay_s > signals.max_delay_s:
