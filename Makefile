@@ -14,7 +14,7 @@ PYTEST_ARGS ?= -n 2 --dist loadfile
 # Where a plain `pip install torch` would fetch gigabytes, name an index of CPU builds here.
 TORCH_INDEX ?=
 
-UP_ARGS := $(if $(VENUE),--mode paper --venue $(VENUE)) $(if $(CANDLES),--candles $(CANDLES)) $(ARGS)
+UP_ARGS := $(if $(VENUE),$(if $(CANDLES),,--mode paper) --venue $(VENUE)) $(if $(CANDLES),--candles $(CANDLES)) $(ARGS)
 
 .PHONY: venv venv-dev venv-lstm run test test-slow check lint docs bench clean help
 

@@ -14,6 +14,7 @@ from sereno.core.instrument import Market
 from sereno.core.settings.sections import BarrierSettings, CostSettings, SignalSettings
 from sereno.core.timeframe import Timeframe
 from sereno.models.contract import Forecasts
+from sereno.models.contract import Frame as FeatureBlock
 from sereno.signals.decide import decide
 from sereno.signals.regime import ADX, ATR_RATIO, regime_of
 from sereno.signals.words import Reason, Situation
@@ -21,21 +22,11 @@ from sereno.signals.words import Reason, Situation
 I8: TypeAlias = NDArray[np.int8]
 
 
-class Frame(Protocol):
-    """What is read of a feature frame."""
+class Frame(FeatureBlock, Protocol):
+    """A block of feature rows that also tells its timeframe."""
 
     @property
     def timeframe(self) -> Timeframe: ...
-    @property
-    def names(self) -> tuple[str, ...]: ...
-    @property
-    def ts(self) -> I64: ...
-    @property
-    def values(self) -> F64: ...
-    @property
-    def atr(self) -> F64: ...
-    @property
-    def close(self) -> F64: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
