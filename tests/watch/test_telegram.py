@@ -26,6 +26,7 @@ class Bot(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Answer)
         self.status = 200
+        self.retry_after = "7"
         self.hold = threading.Event()
         self.holds = False
         self.messages: list[tuple[str, dict[str, str]]] = []
@@ -44,7 +45,7 @@ class _Answer(BaseHTTPRequestHandler):
         if self.server.holds:
             self.server.hold.wait(5)
         self.send_response(self.server.status)
-        self.send_header("Retry-After", "7")
+        self.send_header("Retry-After", self.server.retry_after)
         self.send_header("Content-Length", "2")
         with contextlib.suppress(BrokenPipeError):
             self.end_headers()
@@ -94,6 +95,14 @@ def test_a_refusal_says_what_to_do(bot: Bot, status: int, kind: type[SerenoError
     assert TOKEN not in str(caught.value)
     if isinstance(caught.value, TryLater):
         assert caught.value.after_s == 7.0
+
+
+def test_a_pause_given_as_a_date_is_read_too(bot: Bot) -> None:
+    """A header that is no number must not end the anomaly run with a ValueError."""
+    bot.status, bot.retry_after = 429, "Wed, 21 Oct 2015 07:28:00 GMT"
+    with pytest.raises(TryLater) as caught:
+        channel(bot.url).send("x")
+    assert caught.value.after_s == 0.0
 
 
 def test_an_unreachable_server_and_a_silent_one_are_try_later(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from sereno.core.clock import WallClock
 from sereno.core.errors import FixConfig, SerenoError, SkipThis, TryLater
 
 MALFORMED = (TypeError, KeyError, ValueError, IndexError, AttributeError)
@@ -23,7 +23,7 @@ def retry_after_s(text: str | None) -> float | None:
     except ValueError:
         pass
     try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+        return max(0.0, parsedate_to_datetime(text).timestamp() - WallClock().now_ms() / 1000)
     except (ValueError, TypeError):
         return None
 

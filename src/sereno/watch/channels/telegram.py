@@ -6,6 +6,7 @@ import asyncio
 
 from sereno.core.errors import FixConfig, TryLater
 from sereno.core.settings import NotifySettings
+from sereno.market.venues.faults import retry_after_s
 
 TIMEOUT_S = 10.0
 LONGEST_TEXT = 4000
@@ -42,11 +43,11 @@ class Telegram:
                 session.post(url, json=body) as reply,
             ):
                 status = reply.status
-                after_s = float(reply.headers.get("Retry-After", "0") or 0)
+                after_s = retry_after_s(reply.headers.get("Retry-After"))
         except (aiohttp.ClientError, TimeoutError) as cause:
             # `from None`: the cause carries the address, and the address carries the token
             raise TryLater("telegram.unreachable", kind=type(cause).__name__) from None
         if status in (400, 401, 403, 404):
             raise FixConfig("telegram.refused", remedy="check notify.telegram_*", status=status)
         if status != 200:
-            raise TryLater("telegram.not_delivered", after_s=after_s or None, status=status)
+            raise TryLater("telegram.not_delivered", after_s=after_s, status=status)
