@@ -13,7 +13,7 @@ import structlog
 
 from sereno.core.instrument import Series
 from sereno.core.timeframe import HOUR_MS, Timeframe
-from sereno.signals.publish import signal_json, write_json, write_signal
+from sereno.signals.publish import signal_json, write_signal
 from tests.trading.worlds import ETH, HOURLY, START, refused, signal
 
 FIELDS = {
@@ -98,29 +98,6 @@ def test_a_foreign_file_does_not_stop_the_desk(tmp_path: Path, foreign: str) -> 
     skipped = {one["file"] for one in logs if one["event"] == "signals.foreign_file"}
     assert skipped == {"signal_old.json", "signal_folder.json", "signal_nan.json"}
     assert all(one["log_level"] == "warning" for one in logs)
-
-
-def test_what_is_not_json_is_never_written(tmp_path: Path) -> None:
-    path = tmp_path / "a.json"
-    write_json(path, {"a": 1})
-    with pytest.raises(ValueError, match="Out of range"):
-        write_json(path, {"a": math.nan})
-    assert json.loads(path.read_text()) == {"a": 1}
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "a.json"
-    write_json(path, {"a": 1})
-
-    def full(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match="No space"):
-        write_json(path, {"a": 2})
-    assert json.loads(path.read_text()) == {"a": 1}
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_signal_without_a_side_is_valid_json() -> None:

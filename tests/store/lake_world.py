@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import urllib.request
 import uuid
 from collections.abc import Callable
@@ -16,7 +17,6 @@ from sereno.core.candle import Candles
 from sereno.core.instrument import Instrument, Market, Series
 from sereno.core.mode import Mode
 from sereno.core.timeframe import HOUR_MS, Timeframe, UtcMs, from_iso
-from sereno.store import objects as objects_module
 from sereno.store.lake import Appended, Lake, Origin
 from sereno.store.objects import LocalObjects, Objects
 from sereno.store.objects_s3 import S3Objects
@@ -136,14 +136,14 @@ def mortal_disk(monkeypatch: pytest.MonkeyPatch, step: Countdown) -> None:
 
         return around
 
-    def torn_write(path: Path, data: bytes) -> None:
-        path.write_bytes(data[: len(data) // 2])
+    def torn_write(path: Path, data: bytes) -> int:
+        written(path, data[: len(data) // 2])
         step()
-        written(path, data)
+        return written(path, data)
 
-    written = objects_module._write_synced
-    monkeypatch.setattr(objects_module, "_write_synced", torn_write)
-    monkeypatch.setattr(objects_module.os, "fsync", mortal(objects_module.os.fsync))
+    written = Path.write_bytes
+    monkeypatch.setattr(Path, "write_bytes", torn_write)
+    monkeypatch.setattr(os, "fsync", mortal(os.fsync))
     monkeypatch.setattr(Path, "replace", mortal(Path.replace))
 
 

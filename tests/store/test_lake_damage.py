@@ -240,16 +240,16 @@ def test_a_full_disk_stops_trading_and_harms_nothing(
     append(local, BLOCK.slice(0, 60), now=at(1000))
     writes = iter([None] * allowed)
 
-    def written(path: Path, data: bytes) -> None:
+    def written(path: Path, data: bytes) -> int:
         if next(writes, "full") == "full":
-            path.write_bytes(data[:10])
+            real(path, data[:10])
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        real(path, data)
+        return real(path, data)
 
-    real = objects_module._write_synced
+    real = Path.write_bytes
     later = changed(BLOCK, 50, by=1.0).slice(40)
     with monkeypatch.context() as patch:
-        patch.setattr(objects_module, "_write_synced", written)
+        patch.setattr(Path, "write_bytes", written)
         with pytest.raises(StopTrading, match=r"lake\.disk_full"):
             append(local, later, now=at(1100))
     for lake in (local, lake_on(LocalObjects(tmp_path / "lake"))):

@@ -179,7 +179,7 @@ def test_errors_of_the_disk_are_translated_and_change_nothing(
         raise OSError(code, os.strerror(code))
 
     with monkeypatch.context() as patch:
-        patch.setattr(*((objects_module.os, "fsync") if call == "fsync" else (Path, "replace")), fail)
+        patch.setattr(*((os, "fsync") if call == "fsync" else (Path, "replace")), fail)
         with pytest.raises(expected) as refusal:
             store.put("a", b"new")
     assert refusal.value.event == event

@@ -243,7 +243,7 @@ def test_a_disk_that_refuses_stops_and_leaves_nothing(
     def full(_handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("sereno.store.shelf.os.fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(StopTrading, match="No space left"):
         keep(registry, 1)
     with pytest.raises(StopTrading, match="No space left"):

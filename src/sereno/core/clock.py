@@ -8,13 +8,13 @@ anchor as a heartbeat; when it stops, time stops `STALL_MS` later instead of run
 from __future__ import annotations
 
 import json
-import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
 from sereno.core.errors import FixConfig
+from sereno.core.files import replace_file
 from sereno.core.timeframe import UtcMs
 
 STALL_MS = 5_000
@@ -89,10 +89,7 @@ class ClockFile:
 
     def write(self, anchor: ClockAnchor) -> None:
         """Replace the anchor atomically."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self.path.with_name(f"{self.path.name}.{os.getpid()}.tmp")
-        draft.write_text(json.dumps(asdict(anchor)))
-        draft.replace(self.path)
+        replace_file(self.path, json.dumps(asdict(anchor)))
 
     def read(self) -> ClockAnchor | None:
         """The anchor, or None when no world has written one yet."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sereno.core.candle import F64, I64
+from sereno.core.files import replace_file
 from sereno.core.timeframe import iso
 from sereno.models.contract import Role
 from sereno.models.train import RoleReport, TrainReport
@@ -46,10 +47,7 @@ def write_train_report(
 ) -> Path:
     """Write the page atomically; `equity` holds a curve by series key. Returns the path."""
     page = train_report(reports, equity=equity or {})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.tmp")
-    draft.write_text(page, encoding="utf-8")
-    draft.replace(path)
+    replace_file(path, page)
     return path
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from sereno.core.files import replace_file
 
 MIN_GAP_S = 0.15
 
@@ -28,10 +29,7 @@ class ProgressFile:
         if before is not None and done < total and now - self._written < MIN_GAP_S:
             return
         self._written = now
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self.path.with_name(f"{self.path.name}.{os.getpid()}.tmp")
-        draft.write_text(json.dumps(self.tasks))
-        draft.replace(self.path)
+        replace_file(self.path, json.dumps(self.tasks))
 
     def clear(self) -> None:
         """The job is over."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from sereno.core.clock import Clock, WallClock
+from sereno.core.files import replace_file
 from sereno.core.mode import Mode
 from sereno.core.settings import Settings
 from sereno.core.timeframe import UtcMs, iso
@@ -143,13 +144,9 @@ def ready_ballast(folder: Path) -> None:
     path = folder / "ballast"
     if path.exists():
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / f"ballast.{os.getpid()}.tmp"
     try:
-        draft.write_bytes(b"\0" * BALLAST_BYTES)
-        draft.replace(path)
+        replace_file(path, b"\0" * BALLAST_BYTES)
     except OSError as cause:
-        draft.unlink(missing_ok=True)
         _log.warning("disk.no_ballast", error=str(cause))
 
 

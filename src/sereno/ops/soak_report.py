@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sereno.core.files import replace_file
 from sereno.core.timeframe import DAY_MS, UtcMs, iso
 from sereno.ops.invariants import INVARIANTS, MOST
 from sereno.ops.run import Finished
@@ -109,10 +109,7 @@ def write_soak_report(path: Path, report: SoakReport) -> None:
         "pre{overflow-x:auto}svg{width:100%;height:auto;border:1px solid #ccc}</style></head>"
         f"<body><h1>Simulated days</h1>{_svg(report.curve)}<pre>{body}</pre></body></html>\n"
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(page)
-    draft.replace(path)
+    replace_file(path, page)
 
 
 def _svg(curve: Sequence[tuple[UtcMs, float]]) -> str:

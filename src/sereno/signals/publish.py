@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from pathlib import Path
 
 import structlog
 
+from sereno.core.files import JsonObject, replace_json
 from sereno.core.signal import Signal
 from sereno.core.timeframe import iso
 
 INDEX = "signal.json"
-JsonObject = dict[str, object]
 _log = structlog.get_logger("sereno.signals")
 
 
@@ -57,27 +56,9 @@ def file_name(signal: Signal) -> str:
 def write_signal(folder: Path, signal: Signal) -> Path:
     """Write the signal's file, then the index of all files beside it. Returns the signal's file."""
     path = folder / file_name(signal)
-    write_json(path, signal_json(signal))
-    write_json(folder / INDEX, _index(folder))
+    replace_json(path, signal_json(signal))
+    replace_json(folder / INDEX, _index(folder))
     return path
-
-
-def write_json(path: Path, value: JsonObject) -> None:
-    """Replace a JSON file atomically and durably: a reader sees the old or the new one, never half.
-
-    Raises ValueError for NaN and infinity, which JSON has no word for.
-    """
-    body = json.dumps(value, indent=2, allow_nan=False) + "\n"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with draft.open("w", encoding="utf-8") as file:
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _index(folder: Path) -> JsonObject:

@@ -23,11 +23,11 @@ from pathlib import Path, PurePosixPath
 from typing import NoReturn, Protocol
 
 from sereno.core.errors import FixConfig, SerenoError, StopTrading, TryLater
+from sereno.core.files import DRAFT, DRAFTS, replace_file, sync
 
 LOCK_WAIT_S = 30.0
 _LOCK_POLL_S = 0.005
 _SETTLED_NS = 100_000_000  # a file younger than this may change again within one tick of its time stamp
-_DRAFT = ".draft"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +110,10 @@ class LocalObjects:
 
     def put(self, key: str, data: bytes) -> None:
         path = self._path(key)
-        draft = path.with_name(f"{path.name}.{os.getpid()}{_DRAFT}")
         try:
             self._make_folder(path.parent)
-            _write_synced(draft, data)
-            draft.replace(path)
-            _sync_folder(path.parent)
+            replace_file(path, data, durable=True)
         except OSError as cause:
-            draft.unlink(missing_ok=True)
             _translate(cause, key)
 
     def move(self, source: str, target: str) -> None:
@@ -125,8 +121,8 @@ class LocalObjects:
         try:
             self._make_folder(there.parent)
             self._path(source).replace(there)
-            _sync_folder(there.parent)
-            _sync_folder(self._path(source).parent)
+            sync(there.parent)
+            sync(self._path(source).parent)
         except FileNotFoundError:
             return
         except OSError as cause:
@@ -136,10 +132,10 @@ class LocalObjects:
         folder = self._path(prefix) if prefix else self._root
         found = (path for path in folder.rglob("*") if path.is_file())
         names = (path.relative_to(self._root).as_posix() for path in found)
-        return tuple(sorted(name for name in names if not name.endswith((_DRAFT, ".lock"))))
+        return tuple(sorted(name for name in names if not name.endswith((DRAFT, ".lock"))))
 
     def sweep(self, prefix: str) -> None:
-        for draft in self._path(prefix).glob(f"*{_DRAFT}"):
+        for draft in self._path(prefix).glob(DRAFTS):
             draft.unlink(missing_ok=True)
 
     @contextmanager
@@ -164,7 +160,7 @@ class LocalObjects:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for path in missing:
-                _sync_folder(path.parent)
+                sync(path.parent)
         except OSError as cause:
             _translate(cause, folder.name)
         self._known.add(folder)
@@ -175,21 +171,6 @@ def _settled(stat: os.stat_result) -> Stamp | None:
     if time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) < _SETTLED_NS:
         return None
     return Stamp(stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
-
-
-def _write_synced(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _wait_for_lock(handle: int, name: str) -> None:

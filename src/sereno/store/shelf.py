@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sereno.core.errors import StopTrading
+from sereno.core.files import DRAFTS, sync
 
 _DRAFT = ".draft-"
 _LOCK = ".lock"
@@ -26,7 +26,7 @@ def writing(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / _LOCK).open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            for left in folder.glob(f"{_DRAFT}*"):
+            for left in (*folder.glob(f"{_DRAFT}*"), *folder.glob(DRAFTS)):
                 _discard(left)
             yield
     except OSError as cause:
@@ -44,23 +44,12 @@ def place(target: Path, files: Mapping[str, bytes]) -> None:
     draft.mkdir()
     try:
         for name, raw in files.items():
-            _write(draft / name, raw)
+            (draft / name).write_bytes(raw)
+            sync(draft / name)
             (draft / name).chmod(0o444)
-        _sync(draft)
+        sync(draft)
         draft.rename(target)
-        _sync(target.parent)
-    except BaseException:
-        _discard(draft)
-        raise
-
-
-def replace_file(target: Path, raw: bytes) -> None:
-    """Write a file in one step. Call it while `writing`."""
-    draft = target.parent / f"{_DRAFT}{secrets.token_hex(6)}"
-    try:
-        _write(draft, raw)
-        draft.replace(target)
-        _sync(target.parent)
+        sync(target.parent)
     except BaseException:
         _discard(draft)
         raise
@@ -76,21 +65,6 @@ def remove(target: Path) -> None:
     draft = target.parent / f"{_DRAFT}{secrets.token_hex(6)}"
     target.rename(draft)
     _discard(draft)
-
-
-def _write(path: Path, raw: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(raw)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _discard(path: Path) -> None:

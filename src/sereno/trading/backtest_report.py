@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import html
 import io
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -16,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sereno.core.candle import I64
+from sereno.core.files import JsonObject, replace_file, replace_json
 from sereno.core.instrument import Series
 from sereno.core.timeframe import iso
-from sereno.signals.publish import JsonObject, write_json
 from sereno.trading.backtest import BacktestResult, reason_of
 from sereno.trading.rules import EXIT_REASONS
 
@@ -44,10 +43,8 @@ def write_backtest_report(
     if not results:
         raise ValueError("a report needs at least one backtest")
     data = path.with_suffix(".json")
-    write_json(data, report_json(results))
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    draft.write_text(_page(results, notes), encoding="utf-8")
-    draft.replace(path)
+    replace_json(data, report_json(results))
+    replace_file(path, _page(results, notes))
     return path, data
 
 

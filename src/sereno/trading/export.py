@@ -6,12 +6,12 @@ from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
 
+from sereno.core.files import JsonObject, replace_json
 from sereno.core.instrument import Series
 from sereno.core.mode import Mode
 from sereno.core.order import EquityPoint, Position
 from sereno.core.risk import RiskState
 from sereno.core.timeframe import UtcMs, iso
-from sereno.signals.publish import JsonObject, write_json
 from sereno.store.ledger import Ledger, equity, positions, risk_state
 from sereno.trading.account import ACCOUNT
 from sereno.trading.statistics import by_quote
@@ -32,11 +32,11 @@ def export_account(
         trips = positions.recent(tx, mode, account, HISTORY_LIMIT)
         first = next(iter(equity.series(tx, mode, account)), None)
     written = [folder / f"risk_state_{mode}_{account}.json"]
-    write_json(written[0], risk_json(state, point, trips, now=now))
+    replace_json(written[0], risk_json(state, point, trips, now=now))
     initial = Decimal(0) if first is None else first.balance_quote
     for series in sorted({trip.series for trip in trips}):
         path = folder / f"performance_history_{series.instrument.slug}_{series.timeframe}.json"
-        write_json(path, history_json(series, [t for t in trips if t.series == series], initial, now=now))
+        replace_json(path, history_json(series, [t for t in trips if t.series == series], initial, now=now))
         written.append(path)
     return tuple(written)
 

@@ -9,6 +9,7 @@ import structlog
 
 from sereno.core.clock import SimClock
 from sereno.core.errors import SerenoError, SkipThis
+from sereno.core.files import replace_json
 from sereno.core.ids import stable_id
 from sereno.core.instrument import Series
 from sereno.core.timeframe import DAY_MS, UtcMs, iso
@@ -16,7 +17,6 @@ from sereno.ops.facts import job_states, last_ended, record_name
 from sereno.ops.jobs import Job
 from sereno.ops.run import Outcome, Run
 from sereno.ops.scheduler import quantum_ms
-from sereno.signals.publish import write_json
 from sereno.store.ledger import audit, equity, findings, forecasts, positions, runs
 from sereno.store.ledger import signals as kept_signals
 from sereno.store.ledger.runs import JobRun, RunStatus
@@ -52,7 +52,7 @@ def look_for_anomalies(desk: Desk, _run: Run) -> Outcome:
         _log.warning(
             "anomaly.found", check=one.check, severity=one.severity, subject=one.subject, message=one.message
         )
-    write_json(desk.paths.reports / "anomalies.json", _page(noticed, now))
+    replace_json(desk.paths.reports / "anomalies.json", _page(noticed, now))
     fault = _tell(desk, noticed, now)
     counts = {s.value: sum(one.severity is s for one in noticed) for s in Severity}
     return Outcome(

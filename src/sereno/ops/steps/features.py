@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sereno.core.errors import SkipThis
+from sereno.core.files import replacing
 from sereno.core.instrument import Series
 from sereno.core.timeframe import iso
 from sereno.ops.run import Outcome, Run
@@ -89,10 +89,5 @@ def _store(path: Path, frame: FeatureFrame, labels: Labels) -> None:
         f"label_{name}": getattr(labels, name)
         for name in ("long", "short", "long_return", "short_return", "forward_return", "end_ms")
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with replacing(path) as draft:
         pl.DataFrame(columns).write_parquet(draft)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
