@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from sereno.core.files import replace_file
+from sereno.ops.metric_table import (
+    JOB_DURATION,
+    JOB_ENDED,
+    JOB_ROWS,
+    JOB_SUCCESS,
+    Metric,
+    Sample,
+    exposition,
+)
 from sereno.ops.run import Finished
 
 
 def job_metrics(prefix: str, mode: str, run: Finished) -> str:
     """One job's last run in the Prometheus text format."""
-    labels = f'{{job="{run.job}",mode="{mode}"}}'
-    rows = [
-        ("job_last_run_timestamp_seconds", "Wall time at which the last run ended.", run.wall_ms / 1000),
-        ("job_last_run_success", "1 if the last run succeeded.", float(run.status == "success")),
-        ("job_last_run_duration_seconds", "Wall time the last run took.", run.duration_s),
+    values: list[tuple[Metric, float]] = [
+        (JOB_ENDED, run.wall_ms / 1000),
+        (JOB_SUCCESS, float(run.status == "success")),
+        (JOB_DURATION, run.duration_s),
     ]
     if run.rows is not None:
-        rows.append(("job_last_run_rows", "Rows the last run wrote.", float(run.rows)))
-    return "".join(
-        f"# HELP {prefix}{name} {text}\n# TYPE {prefix}{name} gauge\n{prefix}{name}{labels} {value!r}\n"
-        for name, text, value in rows
-    )
+        values.append((JOB_ROWS, float(run.rows)))
+    return exposition(prefix, [Sample(metric, (run.job, mode), value) for metric, value in values])
 
 
 def write_textfile(folder: Path, prefix: str, mode: str, run: Finished) -> Path:
     """Replace `<folder>/sereno_<job>.prom` atomically."""
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"sereno_{run.job}.prom"
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(job_metrics(prefix, mode, run))
-    draft.replace(path)
+    replace_file(path, job_metrics(prefix, mode, run))
     return path

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.metrics_core import Metric
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
+
+from sereno.ops import metric_table as table
+from sereno.ops.metric_table import Metric, Sample, exposition
 
 LATENCY_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
@@ -15,23 +16,29 @@ LATENCY_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 class HttpMetrics:
     """Requests that this process answered."""
 
-    def __init__(self, prefix: str, registry: CollectorRegistry) -> None:
-        labels = ("method", "path", "status")
+    def __init__(self, prefix: str) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._registry = CollectorRegistry()
+        requests, latency = table.HTTP_REQUESTS, table.HTTP_LATENCY
         self._requests = Counter(
-            f"{prefix}http_requests_total", "Answered requests.", labels, registry=registry
+            f"{prefix}{requests.name}", requests.text, requests.labels, registry=self._registry
         )
         self._latency = Histogram(
-            f"{prefix}http_request_latency_seconds",
-            "Time to answer.",
-            ("method", "path"),
+            f"{prefix}{latency.name}",
+            latency.text,
+            latency.labels,
             buckets=LATENCY_BUCKETS_S,
-            registry=registry,
+            registry=self._registry,
         )
 
     def count(self, method: str, path: str, status: int, seconds: float) -> None:
         """One more request; `path` is a route template."""
         self._requests.labels(method, path, str(status)).inc()
         self._latency.labels(method, path).observe(seconds)
+
+    def text(self) -> str:
+        """All of it in Prometheus' text format."""
+        return generate_latest(self._registry).decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +49,7 @@ class JobGauge:
     success: bool
     duration_s: float | None
     wall_s: float | None
+    rows: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,67 +69,38 @@ class DeskFacts:
     open_positions: int
 
 
-def families(prefix: str, facts: DeskFacts) -> Iterator[Metric]:
-    """The facts as metric families."""
-    yield from _gauges(prefix, facts)
-    for name, text, count in (
-        ("ingestion_failures", "Collector cycles that failed.", facts.ingestion_failures),
-        ("signal_generation_failures", "Signal passes that failed.", facts.signal_failures),
-    ):
-        counter = CounterMetricFamily(f"{prefix}{name}", text, labels=("mode",))
-        counter.add_metric((facts.mode,), count)
-        yield counter
-    yield from _by_job(prefix, facts)
+def desk_metrics(prefix: str, facts: DeskFacts) -> str:
+    """The ledger's facts in Prometheus' text format; what nobody knows yet is left out."""
+    return exposition(prefix, _samples(facts))
 
 
-def _gauges(prefix: str, facts: DeskFacts) -> Iterator[Metric]:
-    rows: tuple[tuple[str, str, float | None], ...] = (
-        (
-            "ingestion_duration_seconds",
-            "Wall time of the newest collector cycle.",
-            facts.ingestion.duration_s if facts.ingestion else None,
-        ),
-        (
-            "signal_generation_duration_seconds",
-            "Wall time of the newest signal pass.",
-            facts.signal_pass.duration_s if facts.signal_pass else None,
-        ),
-        (
-            "last_ingestion_timestamp_seconds",
-            "Host's time of the newest successful cycle.",
-            facts.last_ingestion_wall_s,
-        ),
-        (
-            "last_signal_timestamp_seconds",
-            "Host's time of the newest successful signal pass.",
-            facts.last_signal_wall_s,
-        ),
-        ("equity_quote", "Equity of the paper account.", facts.equity_quote),
-        ("open_positions", "Positions that are open.", float(facts.open_positions)),
+def _samples(facts: DeskFacts) -> Iterator[Sample]:
+    whole: tuple[tuple[Metric, float | None], ...] = (
+        (table.INGESTION_DURATION, facts.ingestion.duration_s if facts.ingestion else None),
+        (table.INGESTION_FAILURES, float(facts.ingestion_failures)),
+        (table.LAST_INGESTION, facts.last_ingestion_wall_s),
+        (table.SIGNAL_DURATION, facts.signal_pass.duration_s if facts.signal_pass else None),
+        (table.SIGNAL_FAILURES, float(facts.signal_failures)),
+        (table.LAST_SIGNAL, facts.last_signal_wall_s),
+        (table.EQUITY, facts.equity_quote),
+        (table.OPEN_POSITIONS, float(facts.open_positions)),
     )
-    for name, text, value in rows:
+    for metric, value in whole:
         if value is not None:
-            gauge = GaugeMetricFamily(f"{prefix}{name}", text, labels=("mode",))
-            gauge.add_metric((facts.mode,), value)
-            yield gauge
-
-
-def _by_job(prefix: str, facts: DeskFacts) -> Iterable[Metric]:
-    labels = ("job", "mode")
-    success = GaugeMetricFamily(
-        f"{prefix}job_last_run_success", "1 if the newest run succeeded.", labels=labels
-    )
-    ended = GaugeMetricFamily(
-        f"{prefix}job_last_run_timestamp_seconds", "Host's time of its end.", labels=labels
-    )
-    took = GaugeMetricFamily(f"{prefix}job_last_run_duration_seconds", "Wall time it took.", labels=labels)
-    up = GaugeMetricFamily(f"{prefix}daemon_up", "1 while a daemon holds its lease.", labels=labels)
+            yield Sample(metric, (facts.mode,), value)
     for job in facts.jobs:
-        success.add_metric((job.job, facts.mode), float(job.success))
-        if job.wall_s is not None:
-            ended.add_metric((job.job, facts.mode), job.wall_s)
-        if job.duration_s is not None:
-            took.add_metric((job.job, facts.mode), job.duration_s)
+        yield from _job(job, facts.mode)
     for name, alive in facts.daemons:
-        up.add_metric((name, facts.mode), float(alive))
-    return (success, ended, took, up)
+        yield Sample(table.DAEMON_UP, (name, facts.mode), float(alive))
+
+
+def _job(job: JobGauge, mode: str) -> Iterator[Sample]:
+    values: tuple[tuple[Metric, float | None], ...] = (
+        (table.JOB_ENDED, job.wall_s),
+        (table.JOB_SUCCESS, float(job.success)),
+        (table.JOB_DURATION, job.duration_s),
+        (table.JOB_ROWS, None if job.rows is None else float(job.rows)),
+    )
+    for metric, value in values:
+        if value is not None:
+            yield Sample(metric, (job.job, mode), value)

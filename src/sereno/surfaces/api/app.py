@@ -7,7 +7,6 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from prometheus_client import CollectorRegistry
 
 from sereno import __version__
 from sereno.core.errors import SerenoError, SkipThis, TryLater
@@ -38,14 +37,14 @@ def create_app(desk: Desk) -> FastAPI:
         responses=ERRORS,
         redirect_slashes=False,
     )
-    registry = CollectorRegistry()
+    http_metrics = HttpMetrics(desk.settings.api.metrics_prefix)
     app.state.desk = desk
-    app.state.registry = registry
+    app.state.http_metrics = http_metrics
     for router in (status_routes.router, market_routes.router, trading_routes.router, page.router):
         app.include_router(router)
     _handle_errors(app, Redactor.of(desk.settings))
     app.add_middleware(Doorkeeper, settings=desk.settings.api)
-    app.add_middleware(Counter, metrics=HttpMetrics(desk.settings.api.metrics_prefix, registry))
+    app.add_middleware(Counter, metrics=http_metrics)
     return app
 
 

@@ -48,4 +48,4 @@ def _gauge(run: JobRun | None, name: str = "") -> JobGauge | None:
     if run is None:
         return None
     well = run.status is RunStatus.SUCCESS
-    return JobGauge(name or run.job, well, duration_s(run), ended_wall_s(run))
+    return JobGauge(name or run.job, well, duration_s(run), ended_wall_s(run), run.rows)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.registry import Collector
 
 from sereno.ops.facts import FAILED, SIGNAL_ROUND, job_states, last_run
 from sereno.store.ledger import model_versions, runs
@@ -21,7 +19,7 @@ from sereno.surfaces.api.shapes import (
     RunShape,
     moment,
 )
-from sereno.surfaces.metrics import families
+from sereno.surfaces.metrics import HttpMetrics, desk_metrics
 
 router = APIRouter()
 
@@ -42,24 +40,13 @@ def health(desk: TheDesk) -> HealthShape:
     return JSONResponse(shape.model_dump(), status_code=503)  # type: ignore[return-value]
 
 
-class _OfTheDesk(Collector):
-    """The ledger's facts as metric families, read anew for each scrape."""
-
-    def __init__(self, desk: TheDesk) -> None:
-        self._desk = desk
-
-    def collect(self):  # type: ignore[no-untyped-def]
-        return families(self._desk.settings.api.metrics_prefix, read_facts(self._desk))
-
-
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 def metrics(request: Request, desk: TheDesk) -> Response:
     """Prometheus text: this process's requests and what the ledger knows of the jobs."""
-    own: CollectorRegistry = request.app.state.registry
-    ours = CollectorRegistry()
-    ours.register(_OfTheDesk(desk))
+    own: HttpMetrics = request.app.state.http_metrics
+    prefix = desk.settings.api.metrics_prefix
     return Response(
-        generate_latest(own) + generate_latest(ours),
+        own.text() + desk_metrics(prefix, read_facts(desk)),
         media_type="text/plain; version=0.0.4; charset=utf-8",
     )
 

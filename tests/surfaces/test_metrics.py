@@ -1,0 +1,124 @@
+"""`/metrics` and the textfiles against one table, read by Prometheus' own parser and by promtool."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prometheus_client.metrics_core import Metric as Family
+from prometheus_client.parser import text_string_to_metric_families
+
+from sereno.ops.app import Desk
+from sereno.ops.metric_table import JOB_SUCCESS, METRICS, Metric, MetricType, Sample, exposition
+from sereno.ops.run import Finished
+from sereno.ops.textfile import write_textfile
+from sereno.surfaces.api.app import create_app
+from tests.surfaces.client import TestClient
+from tests.surfaces.seeded import NOW_MS, seeded_desk
+
+PREFIX = "ost_"
+PROMISED = {
+    "http_requests_total": MetricType.COUNTER,
+    "http_request_latency_seconds": MetricType.HISTOGRAM,
+    "ingestion_duration_seconds": MetricType.GAUGE,
+    "ingestion_failures_total": MetricType.COUNTER,
+    "signal_generation_duration_seconds": MetricType.GAUGE,
+    "last_ingestion_timestamp_seconds": MetricType.GAUGE,
+    "last_signal_timestamp_seconds": MetricType.GAUGE,
+}
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    with seeded_desk(tmp_path_factory.mktemp("desk")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def scraped(desk: Desk) -> str:
+    """A second scrape: by then the process has counted its first request."""
+    with TestClient(create_app(desk), base_url="http://127.0.0.1") as client:
+        client.get("/metrics")
+        return client.get("/metrics").text
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> str:
+    """The textfile of a run."""
+    run = Finished("collector", "r", "success", 7, None, {}, NOW_MS, NOW_MS + 9, NOW_MS + 9, 1e-05, 0)
+    return write_textfile(tmp_path, PREFIX, "paper", run).read_text()
+
+
+def families(text: str) -> dict[str, Family]:
+    """Parsed, by the name that stands in the table."""
+    found = {}
+    for family in text_string_to_metric_families(text):
+        suffix = "_total" if family.type == "counter" else ""
+        found[family.name.removeprefix(PREFIX) + suffix] = family
+    return found
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+def test_the_table_keeps_the_manners_of_prometheus(metric: Metric) -> None:
+    assert re.fullmatch(r"[a-z][a-z0-9_]*", metric.name)
+    assert metric.name.endswith("_total") == (metric.type is MetricType.COUNTER)
+    assert not set(metric.text) & set('\\\n"')
+    assert metric.text.endswith(".")
+
+
+def test_the_promised_names_stand_in_the_table_once() -> None:
+    types = {metric.name: metric.type for metric in METRICS}
+    assert len(types) == len(METRICS)
+    assert types | PROMISED == types
+
+
+def test_every_promised_metric_is_scraped(scraped: str) -> None:
+    assert set(PROMISED) <= set(families(scraped))
+
+
+def test_what_is_scraped_is_what_the_table_says(scraped: str) -> None:
+    table = {metric.name: metric for metric in METRICS}
+    for name, family in families(scraped).items():
+        metric = table[name]
+        assert (family.type, family.documentation) == (metric.type, metric.text)
+        for sample in family.samples:
+            assert set(sample.labels) - {"le"} == set(metric.labels), sample
+    assert set(families(scraped)) == set(table)
+
+
+def test_textfile_and_scrape_agree(scraped: str, written: str) -> None:
+    there = families(scraped)
+    for name, family in families(written).items():
+        assert (family.type, family.documentation) == (there[name].type, there[name].documentation)
+        assert family.samples[0].labels == {"job": "collector", "mode": "paper"}
+    values = {name: family.samples[0].value for name, family in families(written).items()}
+    assert values == {
+        "job_last_run_timestamp_seconds": (NOW_MS + 9) / 1000,
+        "job_last_run_success": 1.0,
+        "job_last_run_duration_seconds": 1e-05,
+        "job_last_run_rows": 7.0,
+    }
+
+
+def test_labels_are_escaped() -> None:
+    odd = 'a "job"\\with\nall'
+    (family,) = families(exposition(PREFIX, [Sample(JOB_SUCCESS, (odd, "paper"), 1.0)])).values()
+    assert family.samples[0].labels == {"job": odd, "mode": "paper"}
+
+
+def test_a_sample_without_all_labels_is_refused() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        exposition(PREFIX, [Sample(JOB_SUCCESS, ("collector",), 1.0)])
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_promtool_finds_no_fault(scraped: str, written: str) -> None:
+    for text in (scraped, written):
+        said = subprocess.run(
+            ["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False
+        )
+        assert (said.returncode, said.stdout + said.stderr) == (0, "")
