@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from sereno.core.timeframe import HOUR_MS, Timeframe
 from sereno.ops.app import Desk
 from sereno.store.ledger import signals
 from sereno.surfaces.api.app import create_app
-from sereno.surfaces.api.guards import host_of
+from sereno.surfaces.api.guards import Doorkeeper, host_of
 from tests.surfaces.client import TestClient
 from tests.surfaces.seeded import NOW_MS, seeded_desk, settings_for, signal_of
 
@@ -239,7 +240,7 @@ def test_it_is_read_only(client: TestClient, method: str) -> None:
 
 
 def test_trap_a30_32_off_loopback_nothing_is_open_without_the_token(tmp_path: Path) -> None:
-    api = {"host": "0.0.0.0", "token": "a-long-secret"}
+    api = {"host": "0.0.0.0", "token": "a-secret-of-24-characters"}
     with (
         seeded_desk(tmp_path, api=api) as desk,
         TestClient(create_app(desk), base_url="http://desk") as client,
@@ -247,21 +248,56 @@ def test_trap_a30_32_off_loopback_nothing_is_open_without_the_token(tmp_path: Pa
         for path in ("/", "/health", "/metrics", "/openapi.json", "/api/v1/jobs", "/nothing"):
             assert client.get(path).status_code == 401
             assert client.get(path, headers={"Authorization": "Bearer wrong"}).status_code == 401
-            assert client.get(path, headers={"Authorization": "Basic a-long-secret"}).status_code == 401
+            assert (
+                client.get(path, headers={"Authorization": "Basic a-secret-of-24-characters"}).status_code
+                == 401
+            )
             assert client.get(path, headers={"X-Forwarded-For": "127.0.0.1"}).status_code == 401
-        right = {"Authorization": "Bearer a-long-secret"}
+        right = {"Authorization": "Bearer a-secret-of-24-characters"}
         assert client.get("/api/v1/jobs", headers=right).status_code == 200
         assert client.get("/health", headers=right).status_code == 200
 
 
-def test_a_public_address_without_token_is_refused_at_start(tmp_path: Path) -> None:
+@pytest.mark.parametrize("token", [{}, {"token": "too-short"}])
+def test_a_public_address_without_a_good_token_is_refused_at_start(
+    tmp_path: Path, token: dict[str, str]
+) -> None:
     with pytest.raises(ValueError, match=r"api\.token"):
-        Settings.model_validate({"state_dir": tmp_path, "api": {"host": "0.0.0.0"}})
+        Settings.model_validate({"state_dir": tmp_path, "api": {"host": "0.0.0.0", **token}})
+
+
+def test_the_hash_of_a_token_guards_as_the_token_does(tmp_path: Path) -> None:
+    token = "a-secret-of-24-characters"
+    digest = sha256(token.encode()).hexdigest()
+    api = {"host": "0.0.0.0", "token_sha256": digest}
+    with (
+        seeded_desk(tmp_path, api=api) as desk,
+        TestClient(create_app(desk), base_url="http://desk") as client,
+    ):
+        for wrong in ("", "wrong", digest, token[:-1]):
+            assert client.get("/", headers={"Authorization": f"Bearer {wrong}"}).status_code == 401
+        assert client.get("/", headers={"Authorization": f"bearer {token}"}).status_code == 200
+
+
+def test_the_doorkeeper_holds_no_token_in_plain(tmp_path: Path) -> None:
+    token = "a-secret-of-24-characters"
+    settings = settings_for(tmp_path, api={"token": token}).api
+    keeper = Doorkeeper(create_app, settings=settings)  # type: ignore[arg-type]
+    assert token not in repr(vars(keeper))
+    assert sha256(token.encode()).hexdigest() in repr(vars(keeper))
+
+
+def test_token_and_hash_must_belong_together(tmp_path: Path) -> None:
+    token = "a-secret-of-24-characters"
+    digest = sha256(token.encode()).hexdigest()
+    settings_for(tmp_path, api={"token": token, "token_sha256": digest})
+    with pytest.raises(ValueError, match=r"api\.token_sha256 is not the hash"):
+        settings_for(tmp_path, api={"token": f"{token}!", "token_sha256": digest})
 
 
 def test_a_token_on_loopback_is_asked_for_too(tmp_path: Path) -> None:
     with (
-        seeded_desk(tmp_path, api={"token": "a-long-secret"}) as desk,
+        seeded_desk(tmp_path, api={"token": "a-secret-of-24-characters"}) as desk,
         TestClient(create_app(desk), base_url=LOCAL) as client,
     ):
         assert client.get("/api/v1/jobs").status_code == 401

@@ -19,7 +19,7 @@ HEAVY = (
 )  # fmt: skip
 COMMANDS = (
     "up", "run", "sim", "train", "infer", "explain", "replay", "backtest", "import-candles", "signals",
-    "positions", "status", "config", "models", "jobs", "docs", "db", "risk",
+    "positions", "status", "config", "models", "jobs", "docs", "db", "risk", "api-token",
 )  # fmt: skip
 
 
@@ -156,6 +156,34 @@ def test_secrets_are_not_taken_from_the_command_line(key: str, capsys: pytest.Ca
     assert f"SERENO_{key.replace('.', '__').upper()}" in told
     assert "sereno.toml" in told
     assert "do-not-show-me" not in told
+
+
+def test_a_token_in_plain_is_not_read_from_a_file(
+    own_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (own_folder / "sereno.toml").write_text("[api]\ntoken = 'do-not-show-me'\n")
+    assert call("config", "check") == 2
+    told = capsys.readouterr().err
+    assert "api.token_sha256" in told
+    assert "SERENO_API__TOKEN" in told
+    assert "do-not-show-me" not in told
+
+
+def test_a_fresh_token_and_its_hash_open_the_door(
+    own_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call("api-token")
+    lines = capsys.readouterr().out.splitlines()
+    token = next(line for line in lines if line.startswith("Authorization: ")).rpartition(" ")[2]
+    (own_folder / "sereno.toml").write_text("\n".join(line for line in lines if "Authorization" not in line))
+    monkeypatch.setenv("SERENO_API__HOST", "0.0.0.0")
+    assert call("config", "check") == 0
+    monkeypatch.setenv("SERENO_API__TOKEN", token)
+    assert call("config", "check") == 0
+    monkeypatch.setenv("SERENO_API__TOKEN", token[::-1])
+    assert call("config", "check") == 2
+    call("api-token")
+    assert token not in capsys.readouterr().out
 
 
 def test_unknown_jobs_signals_and_instruments(capsys: pytest.CaptureFixture[str]) -> None:

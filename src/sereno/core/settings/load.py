@@ -25,6 +25,7 @@ CONFIG_NAME = "sereno.toml"
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"
 NOT_SETTINGS = ("SERENO_COMMIT", "SERENO_SHARED", "SERENO_REQUIRE_POSTGRES")
 MASK = "********"
+KEPT_AS_HASH = "api.token"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def load(
     dotenv = {k: v for k, v in dotenv_values(cwd / ".env").items() if v is not None}
     layers: list[tuple[str, dict[str, object]]] = []
     if file is not None:
-        layers.append((file.name, dict(_flatten(_read_toml(file)))))
+        layers.append((file.name, _file_layer(file)))
     for name, variables in ((".env", dotenv), ("environment", dict(env))):
         layers.append((f"{name} (alias)", _alias_layer(variables)))
         layers.append((name, _env_layer(variables, name)))
@@ -80,6 +81,18 @@ def _find_config(env: Mapping[str, str], cwd: Path, given: Path | None) -> Path 
         if candidate.is_file():
             return candidate
     return None
+
+
+def _file_layer(file: Path) -> dict[str, object]:
+    """The settings file. A token that guards the desk does not lie in it in plain (invariant 9)."""
+    values = dict(_flatten(_read_toml(file)))
+    if values.get(KEPT_AS_HASH):
+        raise FixConfig(
+            "settings.token_in_plain",
+            remedy=f"{KEPT_AS_HASH} does not belong in {file}: keep its hash there as {KEPT_AS_HASH}_sha256 "
+            f"(`sereno api-token` makes both), or set {PREFIX}API__TOKEN in the environment",
+        )
+    return values
 
 
 def _read_toml(file: Path) -> dict[str, Any]:

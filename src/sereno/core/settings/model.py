@@ -30,6 +30,8 @@ from sereno.core.settings.sections import (
     VenueSettings,
 )
 
+LEAST_TOKEN_CHARACTERS = 16
+
 
 class Settings(BaseSettings):
     """Everything that can be set. Read once, at start; each room is handed its own section."""
@@ -129,9 +131,26 @@ def _live_is_closed(s: Settings) -> str | None:
 
 
 def _public_api_needs_token(s: Settings) -> str | None:
-    if is_loopback(s.api.host) or s.api.token.get_secret_value():
+    if is_loopback(s.api.host):
         return None
-    return f"api.host = {s.api.host} is reachable by others: set api.token, or api.host = 127.0.0.1"
+    token = s.api.token.get_secret_value()
+    if not s.api.token_digest:
+        return (
+            f"api.host = {s.api.host} is reachable by others: set api.token or api.token_sha256 "
+            "(`sereno api-token` makes both), or api.host = 127.0.0.1"
+        )
+    if token and len(token) < LEAST_TOKEN_CHARACTERS:
+        return (
+            f"api.host = {s.api.host} is reachable by others and api.token has fewer than "
+            f"{LEAST_TOKEN_CHARACTERS} characters: take one of `sereno api-token`"
+        )
+    return None
+
+
+def _token_and_hash_agree(s: Settings) -> str | None:
+    if not s.api.token_sha256 or s.api.token_digest == s.api.token_sha256:
+        return None
+    return "api.token_sha256 is not the hash of api.token: remove one of them"
 
 
 def _reward_reaches_floor(s: Settings) -> str | None:
@@ -189,6 +208,7 @@ def _candles_dir_exists(s: Settings) -> str | None:
 RELATIONS = (
     _live_is_closed,
     _public_api_needs_token,
+    _token_and_hash_agree,
     _reward_reaches_floor,
     _loss_limits_are_ordered,
     _caps_are_ordered,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -256,10 +257,24 @@ class ApiSettings(Section):
 
     host: str = Field("127.0.0.1", description="address; anything but loopback needs a token")
     port: int = Field(8000, ge=0, le=65535, description="port; 0 takes a free one")
-    token: SecretStr = Field(SecretStr(""), description="bearer token; required off loopback")
+    token: SecretStr = Field(
+        SecretStr(""),
+        description="bearer token, from the environment only; it or its hash is required off loopback",
+    )
+    token_sha256: str = Field(
+        "",
+        pattern=r"^([0-9a-f]{64})?$",
+        description="SHA-256 of the bearer token in hex, for files; `sereno api-token` makes both",
+    )
     metrics_prefix: str = Field(
         "ost_", pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", description="prefix of the metric names"
     )
+
+    @property
+    def token_digest(self) -> str:
+        """SHA-256 in hex of the token that is asked for; empty: none is."""
+        token = self.token.get_secret_value()
+        return sha256(token.encode()).hexdigest() if token else self.token_sha256
 
 
 class NotifySettings(Section):

@@ -55,9 +55,10 @@ def _refuse_secret(key: str) -> None:
 
     if is_secret(key):
         variable = f"SERENO_{key.replace('.', '__').upper()}"
+        kept = f"{key}_sha256" if key == "api.token" else key
         raise FixConfig(
             "cli.secret",
-            remedy=f"a command line is seen by others: set {variable}, or {key} in sereno.toml",
+            remedy=f"a command line is seen by others: set {variable}, or {kept} in sereno.toml",
             key=key,
         )
 

@@ -180,6 +180,14 @@ def status() -> None:
     raise typer.Exit(tables.status())
 
 
+@app.command("api-token")
+def api_token() -> None:
+    """Make a fresh token for the API, and the hash of it that the settings keep."""
+    from sereno.surfaces.cli import token
+
+    token.show_fresh()
+
+
 @config_app.command("show")
 def config_show() -> None:
     """Every setting in force and the layer that set it; secrets are masked."""
