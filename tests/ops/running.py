@@ -27,8 +27,8 @@ from sereno.ops.guard import exit_code_of
 from sereno.ops.jobs import Daemon, Job
 from sereno.ops.runner import run_and_log
 from sereno.ops.schedule import every
-function, timeout_s, is_daemon, settings, *arguments = sys.argv[1:]
-job = Job("probe", "", Daemon("x") if is_daemon == "1" else every(15), int(timeout_s),
+name, function, timeout_s, is_daemon, settings, *arguments = sys.argv[1:]
+job = Job(name, "", Daemon("x") if is_daemon == "1" else every(15), int(timeout_s),
           f"tests.ops.job_functions:{function}", tuple(arguments))
 try:
     sys.exit(run_and_log(Settings.model_validate_json(settings), job))
@@ -44,12 +44,28 @@ def settings_of(folder: Path, **changes: object) -> Settings:
 
 
 def start(
-    folder: Path, function: str, *arguments: str, timeout_s: int = 60, daemon: bool = False, given: str = ""
+    folder: Path,
+    function: str,
+    *arguments: str,
+    timeout_s: int = 60,
+    daemon: bool = False,
+    given: str = "",
+    job: str = "probe",
 ) -> subprocess.Popen[str]:
     """Begin a run; `given` is the settings as JSON."""
     text = given or f'{{"state_dir": "{folder}", "mode": "paper"}}'
     return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, function, str(timeout_s), "1" if daemon else "0", text, *arguments],
+        [
+            sys.executable,
+            "-c",
+            SCRIPT,
+            job,
+            function,
+            str(timeout_s),
+            "1" if daemon else "0",
+            text,
+            *arguments,
+        ],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
@@ -59,10 +75,10 @@ def start(
 
 
 def run(
-    folder: Path, function: str, *arguments: str, timeout_s: int = 60, given: str = ""
+    folder: Path, function: str, *arguments: str, timeout_s: int = 60, given: str = "", job: str = "probe"
 ) -> tuple[int, str]:
     """A run to its end: exit code and log."""
-    process = start(folder, function, *arguments, timeout_s=timeout_s, given=given)
+    process = start(folder, function, *arguments, timeout_s=timeout_s, given=given, job=job)
     _, log = process.communicate(timeout=PATIENCE_S)
     return process.returncode, log
 

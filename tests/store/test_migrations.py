@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from sereno.core.order import EquityPoint
 from sereno.store.ledger import (
     Ledger,
     audit,
+    counters,
     equity,
     fills,
     findings,
@@ -31,6 +33,7 @@ from sereno.store.ledger import (
     signals,
 )
 from sereno.store.ledger.opening import HEAD, REVISIONS, connect, revision
+from sereno.store.ledger.runs import RunStatus
 from sereno.store.ledger.schema import AGGREGATES, metadata
 from sereno.store.ledger.upgrading import downgrade, script, upgrade
 from tests.store import ledger_examples as examples
@@ -40,7 +43,8 @@ from tests.store.test_ledger_records import MODEL, RULES, RUN
 def fill_every_table(ledger: Ledger) -> None:
     with ledger.begin() as tx:
         instruments.save(tx, examples.BTC, RULES, examples.DAY)
-        runs.start(tx, RUN)
+        runs.start(tx, replace(RUN, holder="host:boot:42:7"))
+        counters.add(tx, "things", {"kind": "a"}, 3)
         leases.acquire(tx, "job", "me", examples.DAY, 1000)
         forecasts.save(tx, "fc1", examples.HOURLY, Mode.PAPER, examples.outlook())
         examples.populate(tx)
@@ -111,7 +115,7 @@ def rules_of(tx: Connection) -> dict[str, object]:
 
 def test_down_and_up_again_with_data_in_every_table(ledger: Ledger) -> None:
     fill_every_table(ledger)
-    lost = {"findings": {"*"}, "job_runs": {"details"}}
+    lost = {"findings": {"*"}, "counters": {"*"}, "job_runs": {"details", "holder"}}
     with ledger.read() as tx:
         before = contents(tx, lost)
     assert all(rows for rows in before.values())
@@ -119,15 +123,36 @@ def test_down_and_up_again_with_data_in_every_table(ledger: Ledger) -> None:
     assert revision(ledger) == "0001"
     with ledger.read() as tx:
         assert contents(tx, lost) == before
-        assert "findings" not in inspect(tx).get_table_names()
+        assert not {"findings", "counters"} & set(inspect(tx).get_table_names())
     upgrade(ledger)
     with ledger.read() as tx:
         assert contents(tx, lost) == before
         assert findings.recent(tx) == []
         assert runs.latest(tx)[0].details == {}
+        assert runs.latest(tx)[0].holder is None
         assert fills.get(tx, "f1") == examples.fill()
     with pytest.raises(StopTrading, match="sealed"), ledger.begin() as tx:
         tx.exec_driver_sql("DELETE FROM fills")
+
+
+def test_counts_begin_with_the_runs_that_are_there(ledger: Ledger) -> None:
+    """A counter that a scrape has seen must not fall because the schema moved."""
+    with ledger.begin() as tx:
+        for number, status in enumerate((RunStatus.ERROR, RunStatus.ERROR, RunStatus.SUCCESS)):
+            runs.start(tx, replace(RUN, run_id=f"e{number}"))
+            runs.finish(tx, f"e{number}", status, examples.DAY)
+        runs.start(tx, replace(RUN, run_id="goes on", holder="me"))
+        before = counters.all(tx)
+    downgrade(ledger, "0002")
+    with ledger.read() as tx:
+        assert len(tx.exec_driver_sql("SELECT run_id FROM job_runs").all()) == 4
+    upgrade(ledger)
+    with ledger.begin() as tx:
+        assert counters.all(tx) == before
+        assert counters.total(tx, runs.ENDED, job="train", status="error") == 2
+        runs.finish(tx, "goes on", RunStatus.ERROR, examples.DAY)
+        assert counters.total(tx, runs.ENDED, job="train", status="error") == 3, "the same spelling of labels"
+        assert len(counters.all(tx)) == len(before)
 
 
 def test_down_to_nothing_and_up_again(ledger: Ledger) -> None:

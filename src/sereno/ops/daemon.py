@@ -11,7 +11,6 @@ import structlog
 from sereno.core.errors import TryLater
 from sereno.core.settings import Settings
 from sereno.ops.app import Desk, clock_of, open_desk_ledger
-from sereno.ops.facts import jobs_in_force, lease_is_held, record_name
 from sereno.ops.guard import guarded
 from sereno.ops.jobs import Job
 from sereno.ops.lease import Heartbeat, Lease, lease_name
@@ -37,8 +36,7 @@ def run_daemon(settings: Settings, job: Job, options: tuple[str, ...]) -> Finish
             )
         heartbeat = Heartbeat(lease, stall_s=job.timeout_s, on_lost=_die)
         try:
-            for name in {job.name, record_name(job)}:
-                recorder.abandon(name)
+            recorder.abandon_dead()
             started = recorder.start(job.name, new_run_id(job.name))
             structlog.contextvars.bind_contextvars(run_id=started.run_id, job=job.name)
             heartbeat.start()
@@ -58,15 +56,9 @@ def _die(why: str) -> None:
 
 
 def abandon_orphans(settings: Settings) -> None:
-    """Record the end of runs whose process is gone: nobody holds their lease any more."""
+    """Record the end of every run whose process is gone."""
     ledger = open_desk_ledger(settings)
     try:
-        recorder = Recorder(ledger, settings, clock_of(settings), Redactor.of(settings))
-        for job in jobs_in_force(settings):
-            with ledger.read() as tx:
-                lives = lease_is_held(tx, lease_name(settings.mode, job.name))
-            if not lives:
-                for name in {job.name, record_name(job)}:
-                    recorder.abandon(name)
+        Recorder(ledger, settings, clock_of(settings), Redactor.of(settings)).abandon_dead()
     finally:
         ledger.close()

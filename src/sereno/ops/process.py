@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
 
@@ -26,18 +27,32 @@ def holder_name(pid: int | None = None) -> str:
     return f"{_host()}:{_boot()}:{number}:{_start_of(number) or 0}"
 
 
-def is_dead(holder: str) -> bool:
-    """Whether a holder is certainly gone. One on another host, or told in other words, cannot be judged.
+class Life(StrEnum):
+    """What can be said of a holder from here."""
+
+    LIVES = "lives"
+    GONE = "gone"
+    UNKNOWN = "unknown"
+
+
+def life_of(holder: str) -> Life:
+    """Whether a holder lives. One on another host, or told in other words, cannot be judged.
 
     That the machine has been restarted counts only when its id says that it is the same machine.
     """
     host, *rest = holder.split(":")
     if host != _host() or len(rest) != 3 or not (rest[1].isdigit() and rest[2].isdigit()):
-        return False
+        return Life.UNKNOWN
     boot, pid, start = rest
     if boot != _boot():
-        return UNKNOWN not in (boot, _boot()) and not host.endswith(f"~{UNKNOWN}")
-    return _start_of(int(pid)) != start
+        same_machine = UNKNOWN not in (boot, _boot()) and not host.endswith(f"~{UNKNOWN}")
+        return Life.GONE if same_machine else Life.UNKNOWN
+    return Life.LIVES if _start_of(int(pid)) == start else Life.GONE
+
+
+def is_dead(holder: str) -> bool:
+    """Whether a holder is certainly gone."""
+    return life_of(holder) is Life.GONE
 
 
 def _host() -> str:

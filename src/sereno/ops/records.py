@@ -19,12 +19,13 @@ from sereno.core.settings import Settings
 from sereno.core.timeframe import UtcMs, iso
 from sereno.ops.guard import EXIT_TIMEOUT, Verdict, is_disk_full
 from sereno.ops.logs import Redactor
+from sereno.ops.process import Life, holder_name, life_of
 from sereno.ops.run import Finished
 from sereno.ops.textfile import write_textfile
-from sereno.store.ledger import runs
+from sereno.store.ledger import leases, runs
 
 if TYPE_CHECKING:
-    from sereno.store.ledger import Ledger
+    from sereno.store.ledger import Ledger, Tx
 
 BALLAST_BYTES = 4 * 1024 * 1024
 _log = structlog.get_logger("sereno.runner")
@@ -50,20 +51,23 @@ class Recorder:
         """Of every record."""
         return self.settings.mode
 
-    def abandon(self, job: str) -> None:
-        """Mark runs that never ended; the caller holds the job's lease, so none of them lives."""
-        now = self.clock.now_ms()
+    def abandon_dead(self) -> tuple[str, ...]:
+        """Record the end of runs whose holder is gone, of whatever job; their ids.
+
+        The holder decides, never the job's name: `signals-pass` is recorded by the daemon and by
+        `sereno infer`, which may both live.
+        """
+        with self.ledger.read() as tx:
+            gone = [r for r in runs.running(tx) if r.mode is self.mode and _is_gone(tx, r.holder)]
+        return tuple(run.run_id for run in gone if self._abandon(run))
+
+    def _abandon(self, run: runs.JobRun) -> bool:
         with self.ledger.begin() as tx:
-            for run in runs.running(tx, job):
-                if run.mode is self.mode:
-                    runs.finish(
-                        tx,
-                        run.run_id,
-                        runs.RunStatus.ABANDONED,
-                        now,
-                        error="its process ended without a word",
-                    )
-                    _log.warning("run.abandoned", run_id=run.run_id, job=job)
+            why = "its process ended without a word"
+            ended = runs.finish(tx, run.run_id, runs.RunStatus.ABANDONED, self.clock.now_ms(), error=why)
+        if ended:
+            _log.warning("run.abandoned", run_id=run.run_id, job=run.job)
+        return ended
 
     def start(self, job: str, run_id: str) -> Started:
         """Record that a run begins."""
@@ -83,6 +87,7 @@ class Recorder:
                     rows=None,
                     error=None,
                     details={},
+                    holder=holder_name(),
                 ),
             )
         return started
@@ -127,6 +132,19 @@ class Recorder:
                 details=run.details,
             )
         write_textfile(self.settings.paths.metrics, self.settings.api.metrics_prefix, self.mode, run)
+
+
+def _is_gone(tx: Tx, holder: str | None) -> bool:
+    """Whether the process that keeps a record is gone: by its name here, by its leases elsewhere."""
+    if holder is None:
+        return True
+    match life_of(holder):
+        case Life.LIVES:
+            return False
+        case Life.GONE:
+            return True
+        case Life.UNKNOWN:
+            return not leases.holds_any(tx, holder, WallClock().now_ms())
 
 
 @dataclass(frozen=True, slots=True)

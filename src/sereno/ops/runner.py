@@ -153,7 +153,7 @@ def _run_supervised(settings: Settings, job: Job, worker: _Worker) -> Finished:
                 "job.held", remedy="another process runs it; try again when it is done", job=job.name
             )
         lease = wanted
-        recorder.abandon(job.name)
+        recorder.abandon_dead()
         started = recorder.start(job.name, new_run_id(job.name))
         with _signals_raise():
             verdict, status = _attend(worker, job, lease, started.run_id)

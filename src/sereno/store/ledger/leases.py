@@ -73,3 +73,10 @@ def holder(tx: Tx, name: str) -> str | None:
     """Who holds the lease, expired or not; None when it is free."""
     found: str | None = tx.execute(select(table.c.holder).where(table.c.name == name)).scalar_one_or_none()
     return found
+
+
+def holds_any(tx: Tx, holder: str, now_wall_ms: UtcMs) -> bool:
+    """Whether a holder has any lease that has not expired: one on another host that has none is gone."""
+    c = table.c
+    theirs = (c.holder == holder) & (c.expires_ms > now_wall_ms)
+    return tx.execute(select(c.name).where(theirs).limit(1)).first() is not None

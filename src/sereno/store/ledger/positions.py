@@ -74,6 +74,7 @@ table = Table(
     UniqueConstraint("mode", "account", "signal_id", name="one_position_a_signal"),
     Index("positions_by_account", "mode", "account", "entry_ms"),
     Index("positions_by_exit", "mode", "account", "exit_ms"),
+    Index("positions_by_signal", "signal_id"),
     sqlite_strict=True,
 )
 

@@ -1,4 +1,4 @@
-"""The two writes that differ between databases, said once."""
+"""The writes that differ between databases, said once."""
 
 from __future__ import annotations
 
@@ -21,6 +21,13 @@ def put(tx: Tx, table: Table[Any], values: Mapping[str, Any]) -> None:
     key = _key(table)
     rest = {name: value for name, value in values.items() if name not in key}
     tx.execute(_insert(tx, table, values).on_conflict_do_update(index_elements=key, set_=rest))
+
+
+def add_up(tx: Tx, table: Table[Any], values: Mapping[str, Any], column: str) -> None:
+    """Insert, or add the value of `column` to that of the row with this primary key."""
+    new = _insert(tx, table, values)
+    summed = {column: table.c[column] + new.excluded[column]}
+    tx.execute(new.on_conflict_do_update(index_elements=_key(table), set_=summed))
 
 
 def _key(table: Table[Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Runs of jobs: when each began and ended, and how."""
+"""Runs of jobs: when each began and ended, and how. Their ends are counted as they are recorded."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Column, Index, Row, Table, Text, TypedColumns, delete, select, update
+from sqlalchemy import Column, Index, Row, Table, Text, TypedColumns, delete, select, text, update
 
 from sereno.core.errors import StopTrading
 from sereno.core.mode import Mode
 from sereno.core.timeframe import UtcMs
+from sereno.store.ledger import counters
 from sereno.store.ledger.columns import Json, Tx, Word, metadata, one_of, whole
 from sereno.store.ledger.rows import add_once
+
+ENDED = "job_runs_ended"
+"""Name of the counts of runs by job, mode and status."""
 
 
 class RunStatus(StrEnum):
@@ -29,7 +33,11 @@ class RunStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JobRun:
-    """One execution of a job. `rows` is what it produced, `error` the cause when it failed."""
+    """One execution of a job. `rows` is what it produced, `error` the cause when it failed.
+
+    holder   the process that keeps this record, named so that another can tell whether it lives; None
+             where an older release did not say
+    """
 
     run_id: str
     job: str
@@ -42,6 +50,7 @@ class JobRun:
     rows: int | None
     error: str | None
     details: Mapping[str, object] = field(default_factory=dict)
+    holder: str | None = None
 
 
 class JobRunColumns(TypedColumns):
@@ -58,7 +67,10 @@ class JobRunColumns(TypedColumns):
     rows = Column(whole)
     error = Column(Text)
     details = Column(Json, nullable=False, server_default="{}")
+    holder = Column(Text)
 
+
+_UNENDED = text("ended_ms IS NULL")
 
 table = Table(
     "job_runs",
@@ -68,6 +80,7 @@ table = Table(
     one_of("status", RunStatus),
     Index("job_runs_by_job", "job", "started_ms"),
     Index("job_runs_by_start", "started_ms"),
+    Index("job_runs_unended", "started_ms", sqlite_where=_UNENDED, postgresql_where=_UNENDED),
     sqlite_strict=True,
 )
 
@@ -76,6 +89,8 @@ def start(tx: Tx, run: JobRun) -> None:
     """Record that a run began (or was skipped). An id is used once."""
     if not add_once(tx, table, asdict(run)):
         raise StopTrading("run.repeated_id", run_id=run.run_id, job=run.job)
+    if run.status is not RunStatus.RUNNING:
+        _count(tx, run.job, run.mode, run.status)
 
 
 def finish(
@@ -93,7 +108,10 @@ def finish(
         ending["details"] = dict(details)
     c = table.c
     begun = (c.run_id == run_id) & (c.status == RunStatus.RUNNING)
-    return tx.execute(update(table).where(begun).values(ending)).rowcount > 0
+    ended = tx.execute(update(table).where(begun).values(ending).returning(c.job, c.mode)).one_or_none()
+    if ended is not None:
+        _count(tx, ended.job, ended.mode, status)
+    return ended is not None
 
 
 def latest(tx: Tx, job: str | None = None, limit: int = 50) -> list[JobRun]:
@@ -114,7 +132,8 @@ def last(tx: Tx, job: str, status: RunStatus | None = None) -> JobRun | None:
 def running(tx: Tx, job: str | None = None) -> list[JobRun]:
     """Runs without an end, oldest first."""
     c = table.c
-    wanted = select(table).where(c.status == RunStatus.RUNNING).order_by(c.started_ms, c.run_id)
+    unended = c.ended_ms.is_(None) & (c.status == RunStatus.RUNNING)
+    wanted = select(table).where(unended).order_by(c.started_ms, c.run_id)
     return _runs(tx, wanted if job is None else wanted.where(c.job == job))
 
 
@@ -123,6 +142,10 @@ def prune(tx: Tx, before_ms: UtcMs) -> int:
     c = table.c
     old = (c.started_ms < before_ms) & (c.status != RunStatus.RUNNING)
     return tx.execute(delete(table).where(old)).rowcount
+
+
+def _count(tx: Tx, job: str, mode: Mode, status: RunStatus) -> None:
+    counters.add(tx, ENDED, {"job": job, "mode": mode.value, "status": status.value})
 
 
 def _runs(tx: Tx, wanted: Any) -> list[JobRun]:

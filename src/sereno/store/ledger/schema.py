@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sereno.store.ledger import (
     audit,
+    counters,
     equity,
     fills,
     findings,
@@ -21,6 +22,7 @@ from sereno.store.ledger.columns import metadata
 
 AGGREGATES = (
     audit,
+    counters,
     equity,
     fills,
     findings,
