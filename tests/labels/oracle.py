@@ -29,9 +29,9 @@ def judged(
     slip, fee = costs.slippage_bps / 10_000.0, costs.fee_bps / 10_000.0
     side = 1 if is_long else -1
     paid = round_money(bars[row + 1].open * (1.0 + side * slip))
-    stop = round_money(bars[row + 1].open - side * round_money(atr[row] * barriers.stop_atr))
-    target = round_money(bars[row + 1].open + side * round_money(atr[row] * barriers.target_atr))
-    best = bars[row + 1].open
+    best = start = round_money(bars[row + 1].open)
+    stop = round_money(start - side * round_money(atr[row] * barriers.stop_atr))
+    target = round_money(start + side * round_money(atr[row] * barriers.target_atr))
     for last in range(row + 1, min(row + barriers.horizon_bars, len(bars) - 1) + 1):
         bar = bars[last]
         worst = bar.low if is_long else bar.high

@@ -14,12 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sereno.core import position_rules
 from sereno.core.candle import Candle, Candles
 from sereno.core.settings import BarrierSettings, CostSettings
 from sereno.core.timeframe import Timeframe
 from sereno.features.frame import compute
 from sereno.features.registry import FEATURES
 from sereno.labels.barrier import Labels, triple_barrier
+from sereno.labels.kernel import walk
 from tests.features import markets
 from tests.labels.oracle import bar, judged
 
@@ -223,32 +225,20 @@ def test_the_average_true_range_must_fit_the_candles() -> None:
         triple_barrier(dated(QUIET), np.ones(2), barriers=BarrierSettings(), costs=FREE)
 
 
-def test_the_rules_of_a_position_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Labels stand before trading and may not import it: this holds the two together."""
-    rules = pytest.importorskip("sereno.trading.rules")
-    candles = markets.lively(200)
+@pytest.mark.parametrize("trailing", [0.0, 1.5])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_compiled_rules_are_the_plain_rules(sign: int, trailing: float) -> None:
+    """The loop run by the interpreter calls the functions that the engine calls: no bit may differ."""
+    candles = markets.lively(260)
     atr = compute(candles, names=("rsi_14",)).atr
-    labels = triple_barrier(candles, atr, barriers=BarrierSettings(), costs=COSTS)
-    slip = COSTS.slippage_bps / 10_000.0
-    for row in range(20, 150):
-        for sign, got in ((1, labels.long), (-1, labels.short)):
-            open_ = candles.open[row + 1]
-            stop = rules.level(open_, -sign * rules.distance(atr[row], 1.0))
-            target = rules.level(open_, sign * rules.distance(atr[row], 2.0))
-            code, fill = rules.HOLD, math.nan
-            for j in range(row + 1, row + 21):
-                code, fill = rules.bar_exit(
-                    sign, candles.open[j], candles.high[j], candles.low[j], stop, target
-                )
-                if code != rules.HOLD:
-                    break
-            label = {rules.STOP: 0, rules.TARGET: 1, rules.HOLD: 2}[code]
-            assert got[row] == label
-            if code == rules.STOP:
-                net = labels.long_return[row] if sign > 0 else labels.short_return[row]
-                paid, sold = rules.entry_fill(sign, open_, slip), rules.exit_fill(sign, fill, slip)
-                fees = COSTS.fee_bps / 10_000.0 * (paid + sold)
-                assert net == pytest.approx((sign * (sold - paid) - fees) / paid, rel=1e-12)
+    words = (candles.open, candles.high, candles.low, candles.close, atr, 9, 2.0, 1.0, trailing, 1e-3, 2e-4)
+    for compiled, plain in zip(walk(sign, *words), walk.py_func(sign, *words), strict=True):
+        np.testing.assert_array_equal(compiled, plain)
+
+
+def test_the_cache_knows_the_rules_it_was_compiled_from() -> None:
+    cells = [cell.cell_contents for cell in walk.py_func.__closure__]
+    assert position_rules.in_loops() in cells
 
 
 def test_compiled_code_survives_between_runs(tmp_path: Path) -> None:

@@ -7,11 +7,12 @@ from decimal import Decimal
 
 import pytest
 
+from sereno.core import position_rules
 from sereno.core.candle import Candle
 from sereno.core.mode import Mode
 from sereno.core.money import round_money
 from sereno.core.timeframe import HOUR_MS
-from sereno.trading import risk_limits, rules
+from sereno.trading import risk_limits
 from sereno.trading.account_words import (
     AccountState,
     BarClosed,
@@ -86,7 +87,7 @@ def test_a_streak_never_shortens_a_longer_pause() -> None:
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_trailed_stops_lie_on_the_money_grid_and_never_move_back(sign: int) -> None:
-    stop = rules.trailed(sign, 100.0 - sign * 5.0, 100.0 + sign * 1 / 3, 1 / 7)
+    stop = position_rules.trailed(sign, 100.0 - sign * 5.0, 100.0 + sign * 1 / 3, 1 / 7)
     assert stop == round_money(stop)
-    assert rules.trailed(sign, stop, 100.0 - sign * 3.0, 0.1) == stop
-    assert rules.better(sign, 100.0, 100.0 + 1 / 3, 100.0 - 1 / 3) == round_money(100.0 + sign / 3)
+    assert position_rules.trailed(sign, stop, 100.0 - sign * 3.0, 0.1) == stop
+    assert position_rules.better(sign, 100.0, 100.0 + 1 / 3, 100.0 - 1 / 3) == round_money(100.0 + sign / 3)

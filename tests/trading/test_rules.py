@@ -7,16 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sereno.core import position_rules
 from sereno.core.candle import Candles
 from sereno.core.money import money, round_money
 from sereno.core.order import ExitReason
-from sereno.core.settings.sections import BarrierSettings, CostSettings, RiskSettings
+from sereno.core.settings.sections import BarrierSettings, CostSettings, RiskSettings, SignalSettings
 from sereno.core.timeframe import HOUR_MS, Timeframe, from_iso
-from sereno.labels.barrier import UNLABELLED, triple_barrier
-from sereno.trading import rules
+from sereno.labels.kernel import walk as label_walk
+from sereno.trading import kernel, rules
 from sereno.trading.backtest import Trades, run
 from sereno.trading.rules import EXIT_REASONS, rulebook
-from tests.trading.worlds import GRID, HOURLY, START, Slices, walk
+from tests.trading.worlds import GRID, HOURLY, START, Slices, coin_flips, walk
 
 FREE = CostSettings(fee_bps=0.0, slippage_bps=0.0)
 LOOSE = RiskSettings(max_daily_loss_frac=1.0, max_weekly_loss_frac=1.0, losing_streak=1000)
@@ -102,8 +103,8 @@ def test_stop_and_time_exits_slip_and_targets_do_not() -> None:
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_trap_c12_8_slippage_never_helps_either_side(sign: int) -> None:
-    assert sign * (rules.entry_fill(sign, 100.0, 0.001) - 100.0) > 0
-    assert sign * (rules.exit_fill(sign, 100.0, 0.001) - 100.0) < 0
+    assert sign * (position_rules.entry_fill(sign, 100.0, 0.001) - 100.0) > 0
+    assert sign * (position_rules.exit_fill(sign, 100.0, 0.001) - 100.0) < 0
 
 
 def test_the_trail_uses_completed_bars_only() -> None:
@@ -173,33 +174,62 @@ def test_days_and_weeks_are_utc_and_weeks_begin_on_monday() -> None:
 
 
 @pytest.mark.parametrize("trailing", [0.0, 1.3])
-def test_labels_and_rules_agree_on_every_candle(trailing: float) -> None:
-    whole = walk(5, 220, gaps=False)
-    columns = (np.round(getattr(whole, name), 2) for name in ("open", "high", "low", "close"))
-    candles = Candles(Timeframe.H1, whole.open_ms, *columns, whole.volume)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_labels_are_a_backtests_outcome_to_the_last_digit(sign: int, trailing: float) -> None:
+    """Prices off the money grid and missing candles included; entry, exit and the bar between them."""
+    candles = walk(5, 220)
     atr = candles.close * 0.008
     barriers = BarrierSettings(horizon_bars=9, trailing_atr=trailing)
-    slices = Slices(barriers=barriers, risk=LOOSE)
-    labels = triple_barrier(candles, atr, barriers=barriers, costs=slices.costs)
+    slices = Slices(barriers=barriers, risk=LOOSE, signals=SignalSettings(cooldown_bars=0, max_age_bars=1e6))
     book = rulebook(HOURLY.timeframe, GRID, **slices.words())
-    names = {rules.TARGET: 1, rules.STOP: 0, rules.TRAILING: 0, rules.TIME: 2}
+    rows = (candles.open, candles.high, candles.low, candles.close, atr)
+    words = (9, barriers.target_atr, barriers.stop_atr, trailing, book.fee_frac, book.slippage_frac)
+    codes, net, last = label_walk(sign, *rows, *words)
     seen = set()
     for i in range(len(candles)):
-        for sign, label, net in (
-            (1, labels.long, labels.long_return),
-            (-1, labels.short, labels.short_return),
-        ):
-            side = np.zeros(len(candles), dtype=np.int8)
-            side[i] = sign
-            trades, _ = run(candles, side, atr, book, initial_equity=1_000_000.0)
-            if not len(trades):
-                assert label[i] == UNLABELLED
-                continue
-            assert names[int(trades.reason[0])] == label[i]
-            result = trades.pnl[0] / (trades.entry_price[0] * trades.quantity[0])
-            assert result == pytest.approx(net[i], abs=1e-9)
-            seen.add(int(label[i]))
-    assert seen == ({0, 1, 2} if trailing == 0.0 else {0, 1})
+        side = np.zeros(len(candles), dtype=np.int8)
+        side[i] = sign
+        trades, _ = run(candles, side, atr, book, initial_equity=1_000_000.0)
+        if not len(trades):
+            assert codes[i] == position_rules.HOLD
+            continue
+        entry, price = float(trades.entry_price[0]), float(trades.exit_price[0])
+        assert trades.reason[0] == codes[i]
+        assert position_rules.net_frac(sign, entry, price, book.fee_frac) == net[i]
+        assert trades.bars_held[0] == last[i] - i
+        assert trades.exit_ms[0] == candles.close_ms[last[i]]
+        seen.add(int(codes[i]))
+    ends = {position_rules.STOP, position_rules.TARGET, position_rules.TIME}
+    assert seen >= (ends if trailing == 0.0 else {position_rules.STOP, position_rules.TRAILING})
+
+
+@pytest.mark.parametrize("trailing", [0.0, 1.3])
+def test_the_compiled_backtest_is_the_plain_rules(trailing: float) -> None:
+    """The loop run by the interpreter calls the functions that the engine calls: no bit may differ."""
+    candles = walk(8, 400)
+    side, atr = coin_flips(8, candles)
+    slices = Slices(barriers=BarrierSettings(trailing_atr=trailing), signals=SignalSettings(cooldown_bars=2))
+    book = rulebook(HOURLY.timeframe, GRID, **slices.words())
+    columns = (candles.open_ms, candles.open, candles.high, candles.low, candles.close, side, atr)
+    written = []
+    for loop in (kernel.walk, kernel.walk.py_func):
+        tables = (np.zeros((400, 7), np.int64), np.zeros((400, 9)), np.zeros(5, np.int64))
+        assert loop(*columns, book, 10_000.0, *tables) > 20
+        written.append(tables)
+    for compiled, plain in zip(*written, strict=True):
+        np.testing.assert_array_equal(compiled, plain)
+
+
+@pytest.mark.parametrize(
+    ("results", "streak"), [((-1, -1), 2), ((-1, 0, -1), 2), ((-1, 1, -1), 1), ((0,), 0)]
+)
+def test_a_break_even_neither_adds_to_a_losing_streak_nor_ends_it(
+    results: tuple[float, ...], streak: int
+) -> None:
+    count = 0
+    for pnl in results:
+        count = rules.streak_after(count, pnl)
+    assert count == streak
 
 
 def test_trap_b12_6_a_short_is_not_a_long_read_backwards() -> None:

@@ -15,6 +15,7 @@ from sereno.core.instrument import Instrument, InstrumentRules, Market, Series
 from sereno.core.mode import Mode
 from sereno.core.money import money, round_money
 from sereno.core.order import ExitReason, Position, Side
+from sereno.core.position_rules import distance
 from sereno.core.settings.sections import BarrierSettings, CostSettings, RiskSettings, SignalSettings
 from sereno.core.signal import Decision, Regime, Signal
 from sereno.core.timeframe import HOUR_MS, Timeframe
@@ -23,7 +24,6 @@ from sereno.signals.make import signal_id_of
 from sereno.store.ledger import Ledger, instruments, open_ledger
 from sereno.store.ledger import signals as kept_signals
 from sereno.trading.account import open_account
-from sereno.trading.rules import distance
 
 BTC = Instrument("binance", Market.LINEAR, "BTC", "USDT")
 ETH = Instrument("binance", Market.LINEAR, "ETH", "USDT")

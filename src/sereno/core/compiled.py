@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 
@@ -18,3 +19,17 @@ def kept(function: Any) -> Any:
         return numba.njit(cache=True, nogil=True)(function)
     except RuntimeError:
         return numba.njit(nogil=True)(function)
+
+
+def callable_in_loops(*functions: Any) -> None:
+    """Let compiled loops call plain functions, which stay what they are for everyone else."""
+    for function in functions:
+        _registered(function)
+
+
+@cache
+def _registered(function: Any) -> Any:
+    """Once for each function, however many loops ask: a second registration would be ambiguous."""
+    from numba.extending import register_jitable
+
+    return register_jitable(function)

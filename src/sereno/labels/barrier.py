@@ -9,11 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sereno.core.candle import F64, I64, Candles
+from sereno.core.position_rules import HOLD, STOP, TARGET, TIME, TRAILING
 from sereno.core.settings import BarrierSettings, CostSettings
 
 I8: TypeAlias = NDArray[np.int8]
 
 STOP_FIRST, TARGET_FIRST, TIMED_OUT, UNLABELLED = 0, 1, 2, -1
+_LABELS = {HOLD: UNLABELLED, STOP: STOP_FIRST, TRAILING: STOP_FIRST, TARGET: TARGET_FIRST, TIME: TIMED_OUT}
+_LABEL_OF_CODE = np.array([_LABELS[code] for code in range(len(_LABELS))], dtype=np.int8)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +50,7 @@ class Labels:
 
 
 def triple_barrier(candles: Candles, atr: F64, *, barriers: BarrierSettings, costs: CostSettings) -> Labels:
-    """Labels of every candle by the rules of a position (`trading/rules.py`).
+    """Labels of every candle by the rules of a position (`core/position_rules.py`).
 
     Entry at the next open, which counts as the first of `horizon_bars`; levels hang from that open at
     multiples of the average true range of the decision's candle; highs and lows are followed from the
@@ -74,8 +77,9 @@ def triple_barrier(candles: Candles, atr: F64, *, barriers: BarrierSettings, cos
         np.ascontiguousarray(x, dtype=np.float64)
         for x in (candles.open, candles.high, candles.low, candles.close, atr)
     )
-    long, long_return, long_last = walk(1, *columns, *rules)
-    short, short_return, short_last = walk(-1, *columns, *rules)
+    long_code, long_return, long_last = walk(1, *columns, *rules)
+    short_code, short_return, short_last = walk(-1, *columns, *rules)
+    long, short = _LABEL_OF_CODE[long_code], _LABEL_OF_CODE[short_code]
     forward, known = _forward(candles, barriers.horizon_bars)
     last = np.maximum(np.maximum(long_last, short_last), known)
     return Labels(

@@ -22,6 +22,7 @@ from sereno.core.errors import StopTrading
 from sereno.core.forecast import Forecast
 from sereno.core.instrument import Market
 from sereno.core.money import round_money
+from sereno.core.position_rules import distance, level
 from sereno.core.settings.sections import BarrierSettings, CostSettings, SignalSettings
 from sereno.core.signal import Decision, Regime
 from sereno.core.timeframe import iso
@@ -224,7 +225,7 @@ def _taken(edge: Edge, atr: float, entry: float, barriers: BarrierSettings) -> V
         detail=f"taken: expected utility {edge.utility:.5f} of the entry after costs",
         confidence=edge.probability,
         entry=entry,
-        stop=round_money(entry - sign * round_money(atr * barriers.stop_atr)),
-        target=round_money(entry + sign * round_money(atr * barriers.target_atr)),
+        stop=level(entry, -sign * distance(atr, barriers.stop_atr)),
+        target=level(entry, sign * distance(atr, barriers.target_atr)),
         utility=edge.utility,
     )

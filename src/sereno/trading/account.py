@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
+from sereno.core import position_rules
 from sereno.core.errors import FixConfig, StopTrading
 from sereno.core.mode import Mode
 from sereno.core.order import EquityPoint, OrderPurpose, OrderStatus
 from sereno.core.timeframe import UtcMs
 from sereno.store.ledger import Ledger, Tx, equity, orders, positions, risk_state, signals
-from sereno.trading import rules
 from sereno.trading.account_words import AccountState, Held, Pending
 from sereno.trading.risk import AccountView
 from sereno.trading.risk_limits import opened_state
@@ -56,7 +56,7 @@ def load_account(tx: Tx, *, mode: Mode, account: str, trailing_atr: float) -> Ac
     held = []
     for position in positions.open(tx, mode, account):
         signal = signals.get(tx, position.signal_id)
-        trail = 0.0 if signal is None else rules.distance(signal.atr, trailing_atr)
+        trail = 0.0 if signal is None else position_rules.distance(signal.atr, trailing_atr)
         held.append(Held(position, trail=trail, mark=float(position.entry_price)))
     pending = []
     waiting = orders.recent(tx, mode, account, PENDING_LIMIT, status=OrderStatus.PENDING)

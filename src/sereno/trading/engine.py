@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import assert_never
 
+from sereno.core import position_rules
 from sereno.core.errors import Refused
 from sereno.core.ids import stable_id
 from sereno.core.instrument import InstrumentRules, Series
-from sereno.core.money import money, round_money
+from sereno.core.money import money
 from sereno.core.order import EquityPoint, Fill, Order, OrderStatus, Position
 from sereno.core.signal import Signal
 from sereno.core.timeframe import UtcMs
@@ -72,7 +73,7 @@ def step(state: AccountState, event: Event, limits: Limits) -> tuple[AccountStat
 def unrealised(held: Held) -> Decimal:
     """Result of an open position at its mark; the entry's fee has left the balance already."""
     p = held.position
-    return money(rules.gross(p.side.sign, float(p.entry_price), held.mark, float(p.quantity_base)))
+    return money(position_rules.gross(p.side.sign, float(p.entry_price), held.mark, float(p.quantity_base)))
 
 
 def _on_bar(state: AccountState, event: BarClosed, limits: Limits) -> tuple[AccountState, tuple[Action, ...]]:
@@ -99,10 +100,11 @@ def _enter(
     if candle.open_ms - signal.ts > book.max_age_ms or signal.stop is None or signal.target is None:
         return state, (Cancel(order.order_id, SIGNAL_EXPIRED),)
     sign = order.side.sign
-    start = round_money(candle.open)
-    price = rules.entry_fill(sign, candle.open, book.slippage_frac)
-    paid = rules.fee(price, float(order.quantity_base), book.fee_frac)
-    stop = money(rules.level(start, -sign * float(abs(signal.entry - signal.stop))))
+    price = position_rules.entry_fill(sign, candle.open, book.slippage_frac)
+    paid = position_rules.fee(price, float(order.quantity_base), book.fee_frac)
+    start, stop, target = position_rules.levels(
+        sign, candle.open, float(abs(signal.entry - signal.stop)), float(abs(signal.target - signal.entry))
+    )
     fill = _fill(order, price=price, paid=paid, ts=candle.open_ms)
     position = Position(
         position_id=order.position_id or stable_id("pos", order.order_id),
@@ -113,16 +115,16 @@ def _enter(
         quantity_base=order.quantity_base,
         entry_ms=candle.open_ms,
         entry_price=fill.price,
-        initial_stop=stop,
-        stop=stop,
-        target=money(rules.level(start, sign * float(abs(signal.target - signal.entry)))),
+        initial_stop=money(stop),
+        stop=money(stop),
+        target=money(target),
         bars_held=0,
         best_price=money(start),
         checked_ms=candle.open_ms,
         signal_id=signal.signal_id,
         fees_quote=fill.fee_quote,
     )
-    held = Held(position, trail=rules.distance(signal.atr, book.trailing_atr), mark=start)
+    held = Held(position, trail=position_rules.distance(signal.atr, book.trailing_atr), mark=start)
     state = replace(
         state,
         held=(*state.held, held),
@@ -137,7 +139,7 @@ def _check(
     position, candle = held.position, event.candle
     bars_held, sign = position.bars_held + 1, position.side.sign
     closed_ms = candle.open_ms + book.bar_ms
-    code, price = rules.bar_outcome(
+    code, price = position_rules.bar_outcome(
         sign,
         candle.open,
         candle.high,
@@ -146,14 +148,14 @@ def _check(
         float(position.stop),
         float(position.target),
         position.stop != position.initial_stop,
-        bars_held,
-        book,
+        bars_held >= book.horizon_bars,
+        book.slippage_frac,
     )
     position = replace(position, bars_held=bars_held, checked_ms=closed_ms)
-    if code != rules.HOLD:
+    if code != position_rules.HOLD:
         return _leave(state, held, position, price, code, book)
-    best = rules.better(sign, float(position.best_price), candle.high, candle.low)
-    stop = rules.trailed(sign, float(position.stop), best, held.trail)
+    best = position_rules.better(sign, float(position.best_price), candle.high, candle.low)
+    stop = position_rules.trailed(sign, float(position.stop), best, held.trail)
     position = replace(position, best_price=money(best), stop=money(stop))
     kept = replace(held, position=position, mark=candle.close)
     state = replace(state, held=tuple(kept if h is held else h for h in state.held))
@@ -165,10 +167,18 @@ def _leave(
 ) -> tuple[AccountState, tuple[Action, ...]]:
     reason, quantity = rules.EXIT_REASONS[code], float(position.quantity_base)
     approved = risk.approve_exit(position, now=position.checked_ms, reason=reason.value)
-    paid = rules.fee(price, quantity, book.fee_frac)
+    paid = position_rules.fee(price, quantity, book.fee_frac)
     fill = _fill(approved.order, price=price, paid=paid, ts=position.checked_ms)
-    gross = rules.gross(position.side.sign, float(position.entry_price), price, quantity)
-    pnl = money(round_money(gross - float(position.fees_quote) - paid))
+    pnl = money(
+        position_rules.net_quote(
+            position.side.sign,
+            float(position.entry_price),
+            price,
+            quantity,
+            float(position.fees_quote),
+            paid,
+        )
+    )
     closed = replace(
         position,
         exit_ms=position.checked_ms,

@@ -1,4 +1,4 @@
-"""The backtest's inner loop: the rules of `trading/rules.py` compiled by Numba, without fast-math.
+"""The backtest's inner loop: the rules of positions and of accounts compiled by Numba, without fast-math.
 
 The machine code is cached between runs. Numba's cache looks only at the file of the compiled
 function, so the digest of every source that goes in is part of the cached function's closure: a
@@ -12,70 +12,46 @@ from hashlib import sha256
 from typing import Any
 
 import numpy as np
-from numba.extending import register_jitable
 
-from sereno.core import money, timeframe
-from sereno.core.compiled import kept
+from sereno.core import position_rules, timeframe
+from sereno.core.compiled import callable_in_loops, kept
+from sereno.core.money import round_money
+from sereno.core.position_rules import (
+    HOLD,
+    bar_outcome,
+    better,
+    distance,
+    entry_fill,
+    fee,
+    gross,
+    levels,
+    net_quote,
+    trailed,
+)
 from sereno.trading import rules
-
-_RULES = (
-    money.round_money,
-    rules.distance,
-    rules.level,
-    rules.entry_fill,
-    rules.exit_fill,
-    rules.fee,
-    rules.gross,
-    rules.bar_exit,
-    rules.bar_outcome,
-    rules.better,
-    rules.trailed,
-    rules.lots_of,
-    rules.quantity_of,
-    rules.is_fine_enough,
-    rules.is_tradable,
-    rules.loss_reached,
-    rules.day_of,
-    rules.week_of,
-    rules.limit_pause_until,
+from sereno.trading.rules import (
+    day_of,
+    is_fine_enough,
+    is_tradable,
+    limit_pause_until,
+    loss_reached,
+    lots_of,
+    quantity_of,
+    streak_after,
+    week_of,
 )
-for _rule in _RULES:
-    register_jitable(_rule)
 
-(
-    _distance,
-    _level,
-    _entry_fill,
-    _fee,
-    _gross,
-    _bar_outcome,
-    _better,
-    _trailed,
-    _lots_of,
-    _quantity_of,
-    _is_tradable,
-    _day_of,
-    _week_of,
-    _limit_pause_until,
-    _round_money,
-) = (
-    rules.distance,
-    rules.level,
-    rules.entry_fill,
-    rules.fee,
-    rules.gross,
-    rules.bar_outcome,
-    rules.better,
-    rules.trailed,
-    rules.lots_of,
-    rules.quantity_of,
-    rules.is_tradable,
-    rules.day_of,
-    rules.week_of,
-    rules.limit_pause_until,
-    money.round_money,
+callable_in_loops(
+    day_of,
+    is_fine_enough,
+    is_tradable,
+    limit_pause_until,
+    lots_of,
+    loss_reached,
+    quantity_of,
+    streak_after,
+    week_of,
 )
-_HOLD = rules.HOLD
 
 WHOLE_COLUMNS = ("decided_bar", "sign", "entry_ms", "exit_ms", "reason", "bars_held", "lots")
 REAL_COLUMNS = (
@@ -94,8 +70,8 @@ COUNTS = ("paused", "cooldown", "quantity_too_small", "signal_expired", "open_at
 
 
 def _sources_digest() -> str:
-    sources = (inspect.getsource(module) for module in (money, timeframe, rules))
-    return sha256("".join(sources).encode()).hexdigest()
+    sources = (inspect.getsource(module) for module in (timeframe, rules))
+    return sha256("".join((position_rules.in_loops(), *sources)).encode()).hexdigest()
 
 
 def _compiled(sources: str) -> Any:
@@ -121,7 +97,7 @@ def _compiled(sources: str) -> Any:
         paused_until: Any = np.int64(-(2**62))
         streak = 0
         equity = balance
-        day, week = _day_of(open_ms[0]) if bars else 0, _week_of(open_ms[0]) if bars else 0
+        day, week = day_of(open_ms[0]) if bars else 0, week_of(open_ms[0]) if bars else 0
         day_start = balance
         week_start = balance
         i = 0
@@ -140,11 +116,11 @@ def _compiled(sources: str) -> Any:
                 i += 1
                 continue
             decided = i
-            stop_distance = _distance(atr[i], book.stop_atr)
-            reference = _round_money(close[i])
-            lots = _lots_of(balance, reference, stop_distance, 0.0, book)
-            quantity = _quantity_of(lots, book)
-            if not _is_tradable(quantity, reference, book):
+            stop_distance = distance(atr[i], book.stop_atr)
+            reference = round_money(close[i])
+            lots = lots_of(balance, reference, stop_distance, 0.0, book)
+            quantity = quantity_of(lots, book)
+            if not is_tradable(quantity, reference, book):
                 counts[TOO_SMALL] += 1
                 i += 1
                 continue
@@ -153,27 +129,26 @@ def _compiled(sources: str) -> Any:
             if open_ms[i] - now > book.max_age_ms:
                 counts[EXPIRED] += 1
                 continue
-            start = _round_money(open_[i])
             entry_ms = open_ms[i]
-            entry = _entry_fill(sign, open_[i], book.slippage_frac)
-            entry_fee = _fee(entry, quantity, book.fee_frac)
-            initial_stop = _level(start, -sign * stop_distance)
-            target = _level(start, sign * _distance(atr[decided], book.target_atr))
-            trail = _distance(atr[decided], book.trailing_atr)
+            entry = entry_fill(sign, open_[i], book.slippage_frac)
+            entry_fee = fee(entry, quantity, book.fee_frac)
+            target_distance = distance(atr[decided], book.target_atr)
+            start, initial_stop, target = levels(sign, open_[i], stop_distance, target_distance)
+            trail = distance(atr[decided], book.trailing_atr)
             stop = initial_stop
             best = start
             held = 0
-            code = _HOLD
+            code = HOLD
             price = 0.0
             while i < bars:
                 if open_ms[i] >= day + 86_400_000:
-                    day = _day_of(open_ms[i])
+                    day = day_of(open_ms[i])
                     day_start = equity
                     if day >= week + 604_800_000:
-                        week = _week_of(day)
+                        week = week_of(day)
                         week_start = equity
                 held += 1
-                code, price = _bar_outcome(
+                code, price = bar_outcome(
                     sign,
                     open_[i],
                     high[i],
@@ -182,35 +157,32 @@ def _compiled(sources: str) -> Any:
                     stop,
                     target,
                     stop != initial_stop,
-                    held,
-                    book,
+                    held >= book.horizon_bars,
+                    book.slippage_frac,
                 )
-                if code != _HOLD:
+                if code != HOLD:
                     break
-                unrealised = _round_money(_gross(sign, entry, close[i], quantity) - entry_fee)
-                equity = _round_money(balance + unrealised)
-                rest = _limit_pause_until(day, day_start, week, week_start, equity, book)
+                unrealised = round_money(gross(sign, entry, close[i], quantity) - entry_fee)
+                equity = round_money(balance + unrealised)
+                rest = limit_pause_until(day, day_start, week, week_start, equity, book)
                 paused_until = max(paused_until, rest)
                 if trail > 0.0:
-                    best = _better(sign, best, high[i], low[i])
-                    stop = _trailed(sign, stop, best, trail)
+                    best = better(sign, best, high[i], low[i])
+                    stop = trailed(sign, stop, best, trail)
                 i += 1
-            if code == _HOLD:
+            if code == HOLD:
                 counts[STILL_OPEN] += 1
                 break
             exit_ms = open_ms[i] + book.bar_ms
-            exit_fee = _fee(price, quantity, book.fee_frac)
-            pnl = _round_money(_gross(sign, entry, price, quantity) - entry_fee - exit_fee)
-            balance = _round_money(balance + pnl)
+            exit_fee = fee(price, quantity, book.fee_frac)
+            pnl = net_quote(sign, entry, price, quantity, entry_fee, exit_fee)
+            balance = round_money(balance + pnl)
             equity = balance
-            if pnl < 0.0:
-                streak += 1
-            elif pnl > 0.0:
-                streak = 0
+            streak = streak_after(streak, pnl)
             if streak >= book.losing_streak:
                 streak = 0
                 paused_until = max(paused_until, exit_ms + book.pause_ms)
-            rest = _limit_pause_until(day, day_start, week, week_start, equity, book)
+            rest = limit_pause_until(day, day_start, week, week_start, equity, book)
             paused_until = max(paused_until, rest)
             whole[trades, 0] = decided
             whole[trades, 1] = sign

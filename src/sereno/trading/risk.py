@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from sereno.core import position_rules
 from sereno.core.errors import Refused, StopTrading
 from sereno.core.ids import stable_id
 from sereno.core.instrument import Instrument, InstrumentRules, Market
@@ -183,7 +184,7 @@ def propose(
         view,
         instrument,
         round_money(close),
-        rules.distance(atr, book.stop_atr),
+        position_rules.distance(atr, book.stop_atr),
         at=at,
         grid=grid,
         book=book,

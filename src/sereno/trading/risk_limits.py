@@ -71,7 +71,7 @@ def rolled(state: RiskState, at: UtcMs, equity: Decimal) -> RiskState:
 
 def after_exit(state: RiskState, exit_ms: UtcMs, pnl: Decimal, book: Rulebook) -> RiskState:
     """The state after a result: a losing streak that is full starts its pause and a new count."""
-    streak = state.losing_streak + 1 if pnl < 0 else 0 if pnl > 0 else state.losing_streak
+    streak = rules.streak_after(state.losing_streak, float(pnl))
     if streak < book.losing_streak:
         return replace(state, losing_streak=streak, updated_ms=exit_ms)
     state = replace(state, losing_streak=0, updated_ms=exit_ms)

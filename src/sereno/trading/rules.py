@@ -1,16 +1,7 @@
-"""The rules of a position, written once: plain functions over numbers.
+"""The rules of an account, plain functions over numbers: sizing, the venue's lot, the loss limits.
 
-The paper engine calls them as they are; `trading/kernel.py` compiles the same functions for the
-backtest. Prices, fees and results are rounded to the money grid in the same operations in both
-worlds, so both get the same trades to the last digit. `sign` is +1 for a long, -1 for a short.
-
-    entry     at the next candle's open, slippage against us; that candle counts as the first bar
-    levels    distances are fixed at the decision and hang from the entry's open, so reward:risk is kept
-    stop      asked before the target in every bar; an open beyond it fills there, which is worse
-    target    a resting limit order: fills at its price, never better, without slippage
-    trailing  follows the best price of completed bars only
-    time      at the close of the horizon's last bar
-    exits     are dated to the close of the bar they happen in: the first moment at which we know
+Like the rules of a position (`core/position_rules.py`) they are called as they are by the paper engine
+and compiled by `trading/kernel.py`; so both get the same trades to the last digit.
 """
 
 from __future__ import annotations
@@ -23,10 +14,10 @@ from typing import NamedTuple
 from sereno.core.instrument import InstrumentRules
 from sereno.core.money import round_money
 from sereno.core.order import ExitReason
+from sereno.core.position_rules import STOP, TARGET, TIME, TRAILING
 from sereno.core.settings.sections import BarrierSettings, CostSettings, RiskSettings, SignalSettings
 from sereno.core.timeframe import DAY_MS, Timeframe
 
-HOLD, STOP, TARGET, TIME, TRAILING = 0, 1, 2, 3, 4
 EXIT_REASONS = {
     STOP: ExitReason.STOP,
     TARGET: ExitReason.TARGET,
@@ -39,7 +30,7 @@ _HOUR_MS = 3_600_000
 
 
 class Rulebook(NamedTuple):
-    """Every number that the rules need, as float64 and int64, for one instrument and timeframe.
+    """Every number that the rules of positions and accounts need, as float64 and int64, for one instrument and timeframe.
 
     step_num, step_den  the lot in base as an exact fraction
     """
@@ -101,100 +92,6 @@ def rulebook(
     )
 
 
-def distance(atr: float, multiple: float) -> float:
-    """Distance of a level in quote, on the money grid."""
-    return round_money(atr * multiple)
-
-
-def level(reference: float, offset: float) -> float:
-    """A level at an offset (with its sign) from the reference."""
-    return round_money(reference + offset)
-
-
-def entry_fill(sign: int, open_: float, slippage_frac: float) -> float:
-    """Price of a market entry at an open, slippage against us."""
-    return round_money(open_ * (1.0 + sign * slippage_frac))
-
-
-def exit_fill(sign: int, price: float, slippage_frac: float) -> float:
-    """Price of a market exit, slippage against us."""
-    return round_money(price * (1.0 - sign * slippage_frac))
-
-
-def fee(price: float, quantity: float, fee_frac: float) -> float:
-    """Fee of one fill in quote."""
-    return round_money(price * quantity * fee_frac)
-
-
-def gross(sign: int, entry: float, price: float, quantity: float) -> float:
-    """Result of a position at a price, before fees."""
-    return round_money(sign * (price - entry) * quantity)
-
-
-def bar_exit(
-    sign: int,
-    open_: float,
-    high: float,
-    low: float,
-    stop: float,
-    target: float,
-) -> tuple[int, float]:
-    """What one bar does to a position: (HOLD, 0), (STOP, price) or (TARGET, price), before slippage.
-
-    With both levels inside the bar the stop is taken: the pessimistic reading.
-    """
-    if sign > 0:
-        if low <= stop:
-            return STOP, min(open_, stop)
-        if high >= target:
-            return TARGET, target
-    else:
-        if high >= stop:
-            return STOP, max(open_, stop)
-        if low <= target:
-            return TARGET, target
-    return HOLD, 0.0
-
-
-def bar_outcome(
-    sign: int,
-    open_: float,
-    high: float,
-    low: float,
-    close: float,
-    stop: float,
-    target: float,
-    is_trailed: bool,
-    bars_held: int,
-    book: Rulebook,
-) -> tuple[int, float]:
-    """`bar_exit` with the time stop, slippage and the stop's proper name: (code, fill price).
-
-    bars_held  bars including this one
-    """
-    code, price = bar_exit(sign, open_, high, low, stop, target)
-    if code == TARGET:
-        return TARGET, price
-    if code == STOP:
-        return TRAILING if is_trailed else STOP, exit_fill(sign, price, book.slippage_frac)
-    if bars_held >= book.horizon_bars:
-        return TIME, exit_fill(sign, close, book.slippage_frac)
-    return HOLD, 0.0
-
-
-def better(sign: int, best: float, high: float, low: float) -> float:
-    """The best price after a completed bar, on the money grid."""
-    return round_money(max(best, high)) if sign > 0 else round_money(min(best, low))
-
-
-def trailed(sign: int, stop: float, best: float, trail: float) -> float:
-    """The stop after a completed bar; it never moves back. `trail` 0 leaves it."""
-    if trail <= 0.0:
-        return stop
-    moved = round_money(best - sign * trail)
-    return max(stop, moved) if sign > 0 else min(stop, moved)
-
-
 def lots_of(equity: float, price: float, stop_distance: float, used_notional: float, book: Rulebook) -> int:
     """Whole lots so that the stop costs `risk_frac` of equity, within the notional caps; 0 is none.
 
@@ -236,6 +133,13 @@ def is_tradable(quantity: float, price: float, book: Rulebook) -> bool:
 def loss_reached(start_equity: float, equity: float, limit_frac: float) -> bool:
     """Whether the loss since `start_equity` is at or beyond its limit."""
     return round_money(start_equity - equity) >= round_money(limit_frac * start_equity)
+
+
+def streak_after(streak: int, pnl: float) -> int:
+    """Losses in a row after one more result: a break-even is neither loss nor win and leaves the count."""
+    if pnl < 0.0:
+        return streak + 1
+    return streak if pnl == 0.0 else 0
 
 
 def day_of(ts: int) -> int:
