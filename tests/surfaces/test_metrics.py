@@ -12,13 +12,16 @@ import pytest
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.parser import text_string_to_metric_families
 
+from sereno.core.timeframe import HOUR_MS
 from sereno.ops.app import Desk
 from sereno.ops.metric_table import JOB_SUCCESS, METRICS, Metric, MetricType, Sample, exposition
 from sereno.ops.run import Finished
 from sereno.ops.textfile import write_textfile
+from sereno.store.ledger import runs
+from sereno.store.ledger.runs import RunStatus
 from sereno.surfaces.api.app import create_app
 from tests.surfaces.client import TestClient
-from tests.surfaces.seeded import NOW_MS, seeded_desk
+from tests.surfaces.seeded import NOW_MS, _run, seeded_desk
 
 PREFIX = "ost_"
 PROMISED = {
@@ -43,7 +46,8 @@ def scraped(desk: Desk) -> str:
     """A second scrape: by then the process has counted its first request."""
     with TestClient(create_app(desk), base_url="http://127.0.0.1") as client:
         client.get("/metrics")
-        return client.get("/metrics").text
+        text: str = client.get("/metrics").text
+    return text
 
 
 @pytest.fixture
@@ -101,6 +105,30 @@ def test_textfile_and_scrape_agree(scraped: str, written: str) -> None:
         "job_last_run_success": 1.0,
         "job_last_run_duration_seconds": 1e-05,
         "job_last_run_rows": 7.0,
+    }
+
+
+def test_trap_counters_do_not_fall_when_old_runs_are_forgotten(tmp_path: Path) -> None:
+    with seeded_desk(tmp_path) as desk, TestClient(create_app(desk), base_url="http://127.0.0.1") as client:
+        with desk.ledger.begin() as tx:
+            for hours in (1, 2, 3):
+                _run(tx, "collector", NOW_MS - hours * HOUR_MS, RunStatus.ERROR)
+        before = counts(client.get("/metrics").text)
+        with desk.ledger.begin() as tx:
+            assert runs.prune(tx, NOW_MS + HOUR_MS) > 3
+        assert counts(client.get("/metrics").text) == before
+    assert before["ingestion_failures_total", "", ""] == 3
+    assert before["job_runs_total", "collector", "error"] == 3
+    assert before["job_runs_total", "collector", "success"] == 1
+
+
+def counts(text: str) -> dict[tuple[str, str, str], float]:
+    """The ledger's counters by name, job and status."""
+    return {
+        (name, sample.labels.get("job", ""), sample.labels.get("status", "")): sample.value
+        for name, family in families(text).items()
+        for sample in family.samples
+        if family.type == "counter" and "path" not in sample.labels
     }
 
 

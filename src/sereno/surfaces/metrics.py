@@ -54,7 +54,10 @@ class JobGauge:
 
 @dataclass(frozen=True, slots=True)
 class DeskFacts:
-    """What the ledger says at one moment; None: nothing yet."""
+    """What the ledger says at one moment; None: nothing yet.
+
+    ended  (job, status, how many runs ever ended so)
+    """
 
     mode: str
     ingestion: JobGauge | None
@@ -64,6 +67,7 @@ class DeskFacts:
     last_ingestion_wall_s: float | None
     last_signal_wall_s: float | None
     jobs: tuple[JobGauge, ...]
+    ended: tuple[tuple[str, str, int], ...]
     daemons: tuple[tuple[str, bool], ...]
     equity_quote: float | None
     open_positions: int
@@ -88,8 +92,10 @@ def _samples(facts: DeskFacts) -> Iterator[Sample]:
     for metric, value in whole:
         if value is not None:
             yield Sample(metric, (facts.mode,), value)
-    for job in facts.jobs:
-        yield from _job(job, facts.mode)
+    for newest in facts.jobs:
+        yield from _job(newest, facts.mode)
+    for job, status, count in facts.ended:
+        yield Sample(table.JOB_RUNS, (job, status, facts.mode), float(count))
     for name, alive in facts.daemons:
         yield Sample(table.DAEMON_UP, (name, facts.mode), float(alive))
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from sereno.core.mode import Mode
 from sereno.ops.app import Desk
 from sereno.ops.facts import (
     SIGNAL_ROUND,
@@ -13,9 +16,12 @@ from sereno.ops.facts import (
     last_run,
     record_name,
 )
-from sereno.store.ledger import equity, positions
+from sereno.store.ledger import counters, equity, positions, runs
 from sereno.store.ledger.runs import JobRun, RunStatus
 from sereno.surfaces.metrics import DeskFacts, JobGauge
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 
 def read_facts(desk: Desk) -> DeskFacts:
@@ -38,10 +44,16 @@ def read_facts(desk: Desk) -> DeskFacts:
                 for s in states
                 if (gauge := _gauge(last_ended(tx, record_name(s.job), desk.mode), s.job.name))
             ),
+            ended=_ended(tx, desk.mode),
             daemons=tuple((s.job.name, bool(s.alive)) for s in states if s.job.is_daemon),
             equity_quote=float(point.equity_quote) if point else None,
             open_positions=len(positions.open(tx, desk.mode, desk.account)),
         )
+
+
+def _ended(tx: Connection, mode: Mode) -> tuple[tuple[str, str, int], ...]:
+    counted = [one for one in counters.all(tx, runs.ENDED) if one.labels["mode"] == mode]
+    return tuple((one.labels["job"], one.labels["status"], one.value) for one in counted)
 
 
 def _gauge(run: JobRun | None, name: str = "") -> JobGauge | None:
