@@ -17,6 +17,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_settings import EnvSettingsSource, TomlConfigSettingsSource
 
 from sereno.core.errors import FixConfig
+from sereno.core.fees import taker_fee_bps
 from sereno.core.settings.aliases import ALIASES, VENUE_ALIASES
 from sereno.core.settings.model import Settings
 
@@ -68,7 +69,16 @@ def load(
             merged[key] = value
             sources[key] = name
     _drop_foreign_keys(merged, sources)
-    return Loaded(_validated(merged, sources), sources, file)
+    settings = _validated(merged, sources)
+    return Loaded(settings, _of_the_venue(settings) | sources, file)
+
+
+def _of_the_venue(settings: Settings) -> dict[str, str]:
+    """Where values come from that follow the venue unless a layer sets them."""
+    venue = settings.venue
+    if taker_fee_bps(venue.name, venue.market) is None:
+        return {}
+    return {"costs.fee_bps": f"taker fee of {venue.name} {venue.market}"}
 
 
 def _find_config(env: Mapping[str, str], cwd: Path, given: Path | None) -> Path | None:

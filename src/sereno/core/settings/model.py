@@ -7,9 +7,10 @@ import re
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from sereno.core.fees import taker_fee_bps
 from sereno.core.ids import digest_of
 from sereno.core.mode import Mode
 from sereno.core.settings.paths import Paths, world_of
@@ -84,6 +85,16 @@ class Settings(BaseSettings):
         if text and not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", text):
             raise ValueError(f"{text!r} is not a time of day such as 12:00")
         return text
+
+    @field_validator("costs")
+    @classmethod
+    def _fee_of_the_venue(cls, costs: CostSettings, info: ValidationInfo) -> CostSettings:
+        """A fee that is not set is what the venue takes, so that everyone reckons with the same figure."""
+        venue: VenueSettings | None = info.data.get("venue")
+        if venue is None or "fee_bps" in costs.model_fields_set:
+            return costs
+        fee_bps = taker_fee_bps(venue.name, venue.market)
+        return costs if fee_bps is None else costs.model_copy(update={"fee_bps": fee_bps})
 
     @model_validator(mode="after")
     def _relations(self) -> Self:

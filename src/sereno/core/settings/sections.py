@@ -159,7 +159,11 @@ class BarrierSettings(Section):
 class CostSettings(Section):
     """One cost model for labels, decision, backtest and paper. Each is for one side of a round trip."""
 
-    fee_bps: Bps = Field(10.0, description="fee of one fill in basis points of its notional")
+    fee_bps: Bps = Field(
+        10.0,
+        description="fee of one fill in basis points of its notional; not set: the taker fee of the venue and market "
+        "(binance spot 10, linear 5; bybit spot 10, linear 5.5), 10 elsewhere",
+    )
     slippage_bps: Bps = Field(2.0, description="how much worse than the price a fill is, in basis points")
 
     @property
