@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sereno.core.mode import Mode
-from sereno.ops.app import ACCOUNT
+from sereno.core.order import PAPER_ACCOUNT
 from sereno.store.ledger import equity, instruments, open_ledger, risk_state, runs, signals
 from sereno.store.ledger.runs import RunStatus
 from tests.ops.desk_process import SMALL, sereno, settings_of
@@ -26,8 +26,8 @@ def test_a_whole_pass_is_kept_in_postgresql(tmp_path: Path, postgres_url: str) -
     with ledger.read() as tx:
         ended = {run.job: run for run in runs.latest(tx, None, 100)}
         made = signals.recent(tx)
-        curve = equity.series(tx, Mode.SIM, ACCOUNT)
-        state = risk_state.load(tx, Mode.SIM, ACCOUNT)
+        curve = equity.series(tx, Mode.SIM, PAPER_ACCOUNT)
+        state = risk_state.load(tx, Mode.SIM, PAPER_ACCOUNT)
         grids = [instruments.rules(tx, instrument) for instrument in settings.venue.listed()]
     ledger.close()
     for job in ("collector", "features", "train", "signals-pass", "positions"):

@@ -10,6 +10,7 @@ import pytest
 
 from sereno.core.errors import StopTrading
 from sereno.core.mode import Mode
+from sereno.store.ledger import equity, positions
 from sereno.trading.export import export_account
 from tests.trading.test_positions_job import advance
 from tests.trading.worlds import START, coin_flips, keep_signals, new_ledger, opened, walk
@@ -35,6 +36,11 @@ def test_risk_state_and_performance_history(tmp_path: Path) -> None:
         Decimal(t["fees_quote"]) for t in told["trades"] if t["pnl_quote"] is None
     )
     assert sorted(p.name for p in folder.iterdir()) == sorted([risk.name, history.name])
+    with ledger.read() as tx:
+        closed = positions.recent(tx, Mode.SIM, "paper", 1000, closed_only=True)
+        assert positions.closed(tx, Mode.SIM, "paper") == len(closed) == len(results)
+        assert kept["open_positions"] == len(positions.open(tx, Mode.SIM, "paper"))
+        assert equity.first(tx, Mode.SIM, "paper") == equity.series(tx, Mode.SIM, "paper")[0]
     ledger.close()
 
 

@@ -6,11 +6,18 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sereno.core.instrument import Series
+from sereno.core.mode import Mode
+from sereno.core.settings.sections import RiskSettings
 from sereno.core.timeframe import DAY_MS, HOUR_MS, Timeframe
-from sereno.trading.statistics import by_quote, max_drawdown_frac, sharpe, statistics
-from tests.trading.worlds import BTC, HOURLY, closed, position
+from sereno.trading.risk_limits import after_exit, opened_state
+from sereno.trading.rules import rulebook
+from sereno.trading.statistics import by_quote, drawdowns_frac, max_drawdown_frac, sharpe, statistics
+from sereno.watch.checks import DRAWDOWN_HIGH_FRAC, drawdown, losing_streak
+from tests.trading.worlds import BTC, GRID, HOURLY, START, Slices, closed, position
 
 
 def test_an_ordinary_account() -> None:
@@ -67,6 +74,32 @@ def test_results_count_in_the_order_of_their_exits() -> None:
 def test_drawdown_is_undefined_on_an_account_without_money() -> None:
     assert max_drawdown_frac([]) is None
     assert max_drawdown_frac([0.0, -1.0]) is None
+
+
+results = st.lists(st.sampled_from([-3.0, -1.0, 0.0, 2.0]), max_size=30)
+
+
+@given(results)
+def test_law_gate_figures_and_watch_count_a_losing_streak_alike(pnls: list[float]) -> None:
+    book = rulebook(HOURLY.timeframe, GRID, **Slices(risk=RiskSettings(losing_streak=100)).words())
+    state = opened_state(Mode.SIM, "paper", Decimal(100), START)
+    longest = 0
+    for pnl in pnls:
+        state = after_exit(state, START, Decimal(pnl), book)
+        longest = max(longest, state.losing_streak)
+    told = losing_streak([*reversed(pnls)], account="paper", limit=1)
+    assert state.losing_streak == (told[0].detail["losses"] if told else 0)
+    assert longest == statistics(pnls, initial_equity_quote=100.0).longest_losing_streak
+
+
+@given(st.lists(st.floats(1.0, 1000.0), min_size=1, max_size=30))
+def test_law_the_watch_measures_the_drawdown_of_the_figures(equity: list[float]) -> None:
+    falls = drawdowns_frac(equity)
+    assert falls is not None
+    assert max(falls) == max_drawdown_frac(equity)
+    told = drawdown(list(enumerate(equity)), account="paper")
+    assert bool(told) == (falls[-1] > DRAWDOWN_HIGH_FRAC)
+    assert not told or told[0].detail["drawdown_frac"] == round(falls[-1], 4)
 
 
 def test_sharpe_knows_its_interval() -> None:

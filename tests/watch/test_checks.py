@@ -84,6 +84,8 @@ def test_losing_streaks() -> None:
     assert checks.losing_streak([-1.0] * 3 + [5.0], account="paper", limit=3)[0].severity is Severity.WARNING
     assert checks.losing_streak([-1.0] * 6, account="paper", limit=3)[0].severity is Severity.HIGH
     assert checks.losing_streak([], account="paper", limit=3) == ()
+    past_a_draw = checks.losing_streak([-1.0, 0.0, -1.0, -1.0, 5.0], account="paper", limit=3)
+    assert past_a_draw[0].detail["losses"] == 3
 
 
 @pytest.mark.parametrize(

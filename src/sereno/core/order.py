@@ -10,6 +10,9 @@ from sereno.core.instrument import Instrument, Series
 from sereno.core.mode import Mode
 from sereno.core.timeframe import UtcMs
 
+PAPER_ACCOUNT = "paper"
+"""The one account whose fills are our own; it is kept apart by mode."""
+
 
 class Side(StrEnum):
     """Which way a position or an order faces."""

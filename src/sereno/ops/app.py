@@ -13,6 +13,7 @@ from sereno.core.clock import Clock, SimClock, WallClock
 from sereno.core.errors import FixConfig
 from sereno.core.instrument import Instrument, Series
 from sereno.core.mode import Mode
+from sereno.core.order import PAPER_ACCOUNT
 from sereno.core.settings import Paths, Settings
 from sereno.ops.launch import Launch
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from sereno.store.ledger import Ledger
     from sereno.store.registry import Registry
 
-ACCOUNT = "paper"
 COMMIT_VARIABLE = "SERENO_COMMIT"
 SIM_ADDRESS = "sim_address.json"
 WORLD_NOTED = "desk.world"
@@ -50,7 +50,7 @@ class Desk:
         self.options = options
         self.paths: Paths = settings.paths
         self.mode: Mode = settings.mode
-        self.account = ACCOUNT
+        self.account = PAPER_ACCOUNT
         self._base_url = base_url
         self.clock: Clock = clock or clock_of(settings)
 

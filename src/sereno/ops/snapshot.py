@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sereno.core.clock import Clock
 from sereno.core.errors import SerenoError
-from sereno.core.order import EquityPoint, Position
+from sereno.core.order import PAPER_ACCOUNT, EquityPoint, Position
 from sereno.core.settings import Paths, Settings
 from sereno.core.signal import Signal
 from sereno.core.timeframe import UtcMs, iso
@@ -66,9 +66,9 @@ def take_snapshot(
     with ledger.read() as tx:
         states = job_states(tx, settings)
         newest_signals = signals.recent(tx, None, NEWEST_SIGNALS, mode=settings.mode)
-        open_positions = positions.open(tx, settings.mode, "paper")
-        closed = positions.recent(tx, settings.mode, "paper", 10_000, closed_only=True)
-        point = equity.latest(tx, settings.mode, "paper")
+        open_positions = positions.open(tx, settings.mode, PAPER_ACCOUNT)
+        closed = positions.closed(tx, settings.mode, PAPER_ACCOUNT)
+        point = equity.latest(tx, settings.mode, PAPER_ACCOUNT)
     timed = {} if scheduler is None else {j.name: scheduler.next_firing(j) for j in scheduler.timed}
     return Snapshot(
         now_ms=now,
@@ -79,7 +79,7 @@ def take_snapshot(
         newest=_newest_candles(states),
         signals=tuple(newest_signals),
         positions=tuple(open_positions),
-        closed=len(closed),
+        closed=closed,
         equity=point,
         api=api_address(settings.paths),
         report=_report(settings.paths.reports),

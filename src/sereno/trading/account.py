@@ -8,19 +8,18 @@ from decimal import Decimal
 from sereno.core import position_rules
 from sereno.core.errors import FixConfig, StopTrading
 from sereno.core.mode import Mode
-from sereno.core.order import EquityPoint, OrderPurpose, OrderStatus
+from sereno.core.order import PAPER_ACCOUNT, EquityPoint, OrderPurpose, OrderStatus
 from sereno.core.timeframe import UtcMs
 from sereno.store.ledger import Ledger, Tx, equity, orders, positions, risk_state, signals
 from sereno.trading.account_words import AccountState, Held, Pending
 from sereno.trading.risk import AccountView
 from sereno.trading.risk_limits import opened_state
 
-ACCOUNT = "paper"
 PENDING_LIMIT = 1000
 
 
 def open_account(
-    ledger: Ledger, *, mode: Mode, account: str = ACCOUNT, initial_equity_quote: Decimal, now: UtcMs
+    ledger: Ledger, *, mode: Mode, account: str = PAPER_ACCOUNT, initial_equity_quote: Decimal, now: UtcMs
 ) -> bool:
     """Write the first equity point and risk state of a new account; False if it has been opened before.
 
@@ -37,7 +36,7 @@ def open_account(
     return True
 
 
-def restore_risk_state(ledger: Ledger, *, mode: Mode, account: str = ACCOUNT, now: UtcMs) -> None:
+def restore_risk_state(ledger: Ledger, *, mode: Mode, account: str = PAPER_ACCOUNT, now: UtcMs) -> None:
     """A person's word that an account without risk state may start a new one from its equity.
 
     Raises FixConfig if there is no account, StopTrading if the stored state is unreadable.
@@ -85,7 +84,7 @@ def with_risk(tx: Tx, state: AccountState) -> AccountState:
     return replace(state, risk=found, risk_is_unreadable=False)
 
 
-def account_view(ledger: Ledger, *, mode: Mode, account: str = ACCOUNT) -> AccountView:
+def account_view(ledger: Ledger, *, mode: Mode, account: str = PAPER_ACCOUNT) -> AccountView:
     """What the risk gate would look at now: for the proposal that a signal carries."""
     with ledger.read() as tx:
         return load_account(tx, mode=mode, account=account, trailing_atr=0.0).view

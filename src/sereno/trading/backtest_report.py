@@ -20,6 +20,7 @@ from sereno.core.instrument import Series
 from sereno.core.timeframe import iso
 from sereno.trading.backtest import BacktestResult, reason_of
 from sereno.trading.rules import EXIT_REASONS
+from sereno.trading.statistics import drawdowns_frac, max_drawdown_frac
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -88,9 +89,7 @@ def _labelled(results: Sequence[BacktestResult]) -> list[tuple[str, BacktestResu
 
 def max_drawdown(fold: BacktestResult) -> float | None:
     """Deepest fall of the marked equity, from the initial equity on."""
-    equity = np.concatenate([[fold.initial_equity_quote], fold.equity])
-    peak = np.maximum.accumulate(equity)
-    return float(((peak - equity) / peak).max()) if peak[0] > 0 else None
+    return max_drawdown_frac([fold.initial_equity_quote, *fold.equity.tolist()])
 
 
 def _result_json(label: str, fold: BacktestResult) -> JsonObject:
@@ -158,8 +157,8 @@ def _equity_plot(folds: Sequence[BacktestResult]) -> Figure:
         stamps = _days(fold.ts)
         growth = fold.equity / fold.initial_equity_quote
         above.plot(stamps, growth, linewidth=1.2, label=label)
-        peak = np.maximum.accumulate(np.maximum(growth, 1.0))
-        below.fill_between(stamps, (growth - peak) / peak * 100.0, 0.0, alpha=0.6)
+        falls = drawdowns_frac([1.0, *growth.tolist()]) or ()
+        below.fill_between(stamps, [-100.0 * fall for fall in falls[1:]], 0.0, alpha=0.6)
     above.axhline(1.0, color="#999", linewidth=0.8)
     above.set_ylabel("equity / initial")
     above.legend(loc="best", fontsize=8)

@@ -9,18 +9,17 @@ from pathlib import Path
 from sereno.core.files import JsonObject, replace_json
 from sereno.core.instrument import Series
 from sereno.core.mode import Mode
-from sereno.core.order import EquityPoint, Position
+from sereno.core.order import PAPER_ACCOUNT, EquityPoint, Position
 from sereno.core.risk import RiskState
 from sereno.core.timeframe import UtcMs, iso
 from sereno.store.ledger import Ledger, equity, positions, risk_state
-from sereno.trading.account import ACCOUNT
 from sereno.trading.statistics import by_quote
 
 HISTORY_LIMIT = 5000
 
 
 def export_account(
-    ledger: Ledger, folder: Path, *, mode: Mode, account: str = ACCOUNT, now: UtcMs
+    ledger: Ledger, folder: Path, *, mode: Mode, account: str = PAPER_ACCOUNT, now: UtcMs
 ) -> tuple[Path, ...]:
     """Write `risk_state_<mode>_<account>.json` and one `performance_history_<slug>_<timeframe>.json` a series.
 
@@ -30,9 +29,10 @@ def export_account(
         state = risk_state.load(tx, mode, account)
         point = equity.latest(tx, mode, account)
         trips = positions.recent(tx, mode, account, HISTORY_LIMIT)
-        first = next(iter(equity.series(tx, mode, account)), None)
+        first = equity.first(tx, mode, account)
+        open_now = len(positions.open(tx, mode, account))
     written = [folder / f"risk_state_{mode}_{account}.json"]
-    replace_json(written[0], risk_json(state, point, trips, now=now))
+    replace_json(written[0], risk_json(state, point, open_now, now=now))
     initial = Decimal(0) if first is None else first.balance_quote
     for series in sorted({trip.series for trip in trips}):
         path = folder / f"performance_history_{series.instrument.slug}_{series.timeframe}.json"
@@ -42,7 +42,7 @@ def export_account(
 
 
 def risk_json(
-    state: RiskState | None, point: EquityPoint | None, trips: list[Position], *, now: UtcMs
+    state: RiskState | None, point: EquityPoint | None, open_positions: int, *, now: UtcMs
 ) -> JsonObject:
     """Where the account stands. Money is text: exact. Missing is null."""
     equity_quote = None if point is None else point.equity_quote
@@ -50,7 +50,7 @@ def risk_json(
         "exported": iso(now),
         "equity_quote": _text(equity_quote),
         "balance_quote": None if point is None else _text(point.balance_quote),
-        "open_positions": sum(trip.is_open for trip in trips),
+        "open_positions": open_positions,
         "entries_allowed": state is not None
         and state.blocked_reason is None
         and (state.paused_until_ms is None or state.paused_until_ms <= now),

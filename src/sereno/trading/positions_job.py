@@ -15,13 +15,13 @@ from sereno.core.candle import Candle, Candles
 from sereno.core.errors import TryLater
 from sereno.core.instrument import InstrumentRules, Series
 from sereno.core.mode import Mode
-from sereno.core.order import OrderStatus
+from sereno.core.order import PAPER_ACCOUNT, OrderStatus
 from sereno.core.settings.sections import BarrierSettings, CostSettings, RiskSettings, SignalSettings
 from sereno.core.signal import Decision, Signal
 from sereno.core.timeframe import UtcMs
 from sereno.store.ledger import Ledger, Tx, equity, instruments, orders, positions, risk_state
 from sereno.store.ledger import signals as kept_signals
-from sereno.trading.account import ACCOUNT, PENDING_LIMIT, load_account, with_risk
+from sereno.trading.account import PENDING_LIMIT, load_account, with_risk
 from sereno.trading.account_words import (
     AccountState,
     Action,
@@ -83,7 +83,7 @@ def advance_account(
     now: UtcMs,
     *,
     mode: Mode,
-    account: str = ACCOUNT,
+    account: str = PAPER_ACCOUNT,
     series: Sequence[Series],
     barriers: BarrierSettings,
     costs: CostSettings,

@@ -11,8 +11,10 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import accumulate
 
 from sereno.core.order import Position
+from sereno.trading.rules import streak_after
 
 YEAR_MS = 365 * 86_400_000
 
@@ -67,9 +69,9 @@ def statistics(results_quote: Sequence[float], *, initial_equity_quote: float) -
         average_loss_quote=_ratio(math.fsum(losses), len(losses)),
         best_quote=max(results, default=None),
         worst_quote=min(results, default=None),
-        longest_losing_streak=longest_run(r < 0 for r in results),
+        longest_losing_streak=max(losing_streaks(results)),
         max_drawdown_frac=max_drawdown_frac(equity),
-        max_drawdown_quote=max_drawdown_quote(equity),
+        max_drawdown_quote=max(drawdowns_quote(equity)),
         return_frac=_ratio(net, initial_equity_quote),
     )
 
@@ -87,36 +89,31 @@ def by_quote(positions: Iterable[Position], *, initial_equity_quote: Decimal) ->
     }
 
 
-def max_drawdown_frac(equity: Sequence[float]) -> float | None:
-    """Deepest fall from a peak as a share of it; the first value is the first peak.
+def drawdowns_quote(equity: Sequence[float]) -> list[float]:
+    """How far each value lies below the highest so far, in quote; the first value is the first peak."""
+    return [peak - value for peak, value in zip(accumulate(equity, max), equity, strict=True)]
+
+
+def drawdowns_frac(equity: Sequence[float]) -> list[float] | None:
+    """How far each value lies below the highest so far, as a share of it.
 
     None without values, or if a peak is not above 0.
     """
-    worst, peak = 0.0, -math.inf
-    for value in equity:
-        peak = max(peak, value)
-        if peak <= 0:
-            return None
-        worst = max(worst, (peak - value) / peak)
-    return worst if equity else None
+    peaks = list(accumulate(equity, max))
+    if not peaks or peaks[0] <= 0:
+        return None
+    return [fall / peak for fall, peak in zip(drawdowns_quote(equity), peaks, strict=True)]
 
 
-def max_drawdown_quote(equity: Sequence[float]) -> float:
-    """Deepest fall from a peak in quote; 0 without values."""
-    worst, peak = 0.0, -math.inf
-    for value in equity:
-        peak = max(peak, value)
-        worst = max(worst, peak - value)
-    return worst
+def max_drawdown_frac(equity: Sequence[float]) -> float | None:
+    """Deepest fall from a peak as a share of it; None where that is undefined."""
+    falls = drawdowns_frac(equity)
+    return None if falls is None else max(falls)
 
 
-def longest_run(flags: Iterable[bool]) -> int:
-    """Length of the longest run of True."""
-    longest = run = 0
-    for flag in flags:
-        run = run + 1 if flag else 0
-        longest = max(longest, run)
-    return longest
+def losing_streaks(results: Iterable[float]) -> list[int]:
+    """Losses in a row after each result, in the order of the exits; the gate counts in the same way."""
+    return list(accumulate(results, streak_after, initial=0))
 
 
 def sharpe(returns: Sequence[float], *, bar_ms: int) -> float | None:

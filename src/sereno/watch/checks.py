@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sereno.core.timeframe import DAY_MS, HOUR_MS, Timeframe, UtcMs
+from sereno.trading.statistics import drawdowns_frac, losing_streaks
 
 DROUGHT_BARS = 120
 ONE_SIDED_FRAC = 0.9
@@ -155,11 +156,7 @@ def old_models(models: Sequence[ModelFacts], *, now: UtcMs, max_age_days: float)
 
 def losing_streak(pnls_newest_first: Sequence[float], *, account: str, limit: int) -> tuple[Noticed, ...]:
     """`limit` losses in a row or more; twice that is high."""
-    streak = 0
-    for pnl in pnls_newest_first:
-        if pnl >= 0:
-            break
-        streak += 1
+    streak = losing_streaks(reversed(pnls_newest_first))[-1]
     if streak < limit:
         return ()
     severity = Severity.HIGH if streak >= 2 * limit else Severity.WARNING
@@ -170,9 +167,10 @@ def drawdown(equity: Sequence[tuple[UtcMs, float]], *, account: str) -> tuple[No
     """Equity below its peak by more than the limits, measured on the points given, oldest first."""
     if not equity:
         return ()
-    peak = max(value for _, value in equity)
-    now = equity[-1][1]
-    frac = 1.0 - now / peak if peak > 0 else 1.0
+    values = [value for _, value in equity]
+    peak, now = max(values), values[-1]
+    falls = drawdowns_frac(values)
+    frac = 1.0 if falls is None else falls[-1]
     if frac <= DRAWDOWN_HIGH_FRAC:
         return ()
     severity = Severity.CRITICAL if frac > DRAWDOWN_CRITICAL_FRAC else Severity.HIGH

@@ -57,6 +57,14 @@ def sampled(tx: Tx, mode: Mode, account: str, points: int = 1000) -> list[Equity
     return [_point(row) for row in tx.execute(wanted.order_by(aged.c.ts)).all()]
 
 
+def first(tx: Tx, mode: Mode, account: str) -> EquityPoint | None:
+    """The oldest point: what the account was opened with."""
+    c = table.c
+    wanted = select(table).where(c.mode == mode, c.account == account).order_by(c.ts).limit(1)
+    row = tx.execute(wanted).one_or_none()
+    return None if row is None else _point(row)
+
+
 def latest(tx: Tx, mode: Mode, account: str) -> EquityPoint | None:
     """The newest point."""
     c = table.c

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Text,
     TypedColumns,
     UniqueConstraint,
+    func,
     select,
     update,
 )
@@ -120,6 +121,13 @@ def recent(tx: Tx, mode: Mode, account: str, limit: int = 50, closed_only: bool 
         return _positions(tx, wanted.order_by(c.entry_ms.desc(), c.position_id.desc()))
     closed = wanted.where(c.exit_ms.is_not(None))
     return _positions(tx, closed.order_by(c.exit_ms.desc(), c.position_id.desc()))
+
+
+def closed(tx: Tx, mode: Mode, account: str) -> int:
+    """How many round trips are over."""
+    c = table.c
+    over = (c.mode == mode) & (c.account == account) & c.exit_ms.is_not(None)
+    return int(tx.execute(select(func.count()).select_from(table).where(over)).scalar_one())
 
 
 def get(tx: Tx, position_id: str) -> Position | None:

@@ -53,17 +53,17 @@ def jobs() -> None:
 def positions(limit: int) -> None:
     """Open ones, closed ones, equity."""
     settings = context.loaded().settings
-    from sereno.ops.app import ACCOUNT
+    from sereno.core.order import PAPER_ACCOUNT
     from sereno.store.ledger import equity
     from sereno.store.ledger import positions as kept
 
     ledger = open_desk_ledger(settings)
     with ledger.read() as tx:
         found = [
-            *kept.open(tx, settings.mode, ACCOUNT),
-            *kept.recent(tx, settings.mode, ACCOUNT, limit, closed_only=True),
+            *kept.open(tx, settings.mode, PAPER_ACCOUNT),
+            *kept.recent(tx, settings.mode, PAPER_ACCOUNT, limit, closed_only=True),
         ]
-        point = equity.latest(tx, settings.mode, ACCOUNT)
+        point = equity.latest(tx, settings.mode, PAPER_ACCOUNT)
     ledger.close()
     rows = (
         (
