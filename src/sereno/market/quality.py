@@ -12,16 +12,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from sereno.core.candle import F64, I64, Candle, Candles
 from sereno.core.settings.sections import CandleSettings
 from sereno.core.timeframe import DAY_MS, Timeframe, UtcMs
+from sereno.market.levels import FAR_RATIO, judge
 
 LEAST_PRICE, LARGEST_PRICE = 1e-12, 1e12
-ABSURD_RATIO = 20.0
-_NEIGHBOURS = 11
 _WEEK_ANCHOR_MS = 4 * DAY_MS
 
 Bools = NDArray[np.bool_]
@@ -38,6 +36,8 @@ class Defect(StrEnum):
     IN_THE_FUTURE = "in_the_future"
     DUPLICATE = "duplicate"
     OUT_OF_ORDER = "out_of_order"
+    UNCONFIRMED_LEVEL = "unconfirmed_level"
+    LEVEL_CHANGE = "level_change"
     JUMP = "jump"
     ZERO_VOLUME_RUN = "zero_volume_run"
     STALE = "stale"
@@ -76,18 +76,21 @@ class Sifted:
     findings: tuple[QualityFinding, ...]
 
 
-def sift(rows: Sequence[Candle], timeframe: Timeframe) -> Sifted:
+def sift(rows: Sequence[Candle], timeframe: Timeframe, *, before: float | None = None) -> Sifted:
     """Rows as they came, turned into candles that can be stored.
 
     Bad rows are dropped. Of several copies of one candle the one with the largest volume stays: an
-    earlier, unfinished copy never has more.
+    earlier, unfinished copy never has more. A last row at a level far from the others is left out
+    until another one confirms it.
+
+    before  close of the candle before the first row, if it is known
     """
     stamps = np.array([row.open_ms for row in rows], dtype=np.int64)
     prices = np.array([(r.open, r.high, r.low, r.close, r.volume) for r in rows], dtype=np.float64)
-    return sift_columns(stamps, prices.reshape(len(rows), 5), timeframe)
+    return sift_columns(stamps, prices.reshape(len(rows), 5), timeframe, before=before)
 
 
-def sift_columns(open_ms: I64, ohlcv: F64, timeframe: Timeframe) -> Sifted:
+def sift_columns(open_ms: I64, ohlcv: F64, timeframe: Timeframe, *, before: float | None = None) -> Sifted:
     """The same for columns: `open_ms` (n,), `ohlcv` (n, 5)."""
     findings: list[QualityFinding] = []
     keep = np.ones(len(open_ms), dtype=np.bool_)
@@ -105,15 +108,17 @@ def sift_columns(open_ms: I64, ohlcv: F64, timeframe: Timeframe) -> Sifted:
     findings += _found(Defect.DUPLICATE, stamps, copies, dropped=True)
     stamps, values = stamps[~copies], values[~copies]
 
-    absurd = _absurd(values)
-    findings += _found(Defect.ABSURD_PRICE, stamps, absurd, dropped=True)
-    return Sifted(_candles(timeframe, stamps[~absurd], values[~absurd]), tuple(findings))
+    judged = judge(values[:, [0, 3]], before=before)
+    findings += _found(Defect.ABSURD_PRICE, stamps, judged.absurd, dropped=True)
+    findings += _found(Defect.UNCONFIRMED_LEVEL, stamps, judged.waiting, dropped=True)
+    good = ~(judged.absurd | judged.waiting)
+    return Sifted(_candles(timeframe, stamps[good], values[good]), tuple(findings))
 
 
 def suspicious(
     candles: Candles, *, jump_frac: float, zero_volume_run_bars: int, since: UtcMs = 0
 ) -> tuple[QualityFinding, ...]:
-    """Jumps from one close to the next, and runs without volume, in candles that are kept.
+    """Jumps and changes of level from one close to the next, and runs without volume, in kept candles.
 
     since  candles that open earlier are context and are not counted
     """
@@ -121,10 +126,14 @@ def suspicious(
         return ()
     counted = candles.open_ms >= since
     adjacent = np.diff(candles.open_ms) == candles.timeframe.ms
-    moves = np.abs(np.diff(candles.close) / candles.close[:-1])
+    times = candles.close[1:] / candles.close[:-1]
+    moves = np.abs(times - 1.0)
     jumps = np.concatenate(([False], (moves > jump_frac) & adjacent)) & counted
     largest = f"largest {float(moves[jumps[1:]].max()):.1%}" if jumps.any() else ""
     found = _found(Defect.JUMP, candles.open_ms, jumps, dropped=False, detail=largest)
+    level = np.concatenate(([False], (times > FAR_RATIO) | (times < 1 / FAR_RATIO))) & counted
+    told = f"to {float(times[level[1:]][-1]):.4g} times the level" if level.any() else ""
+    found += _found(Defect.LEVEL_CHANGE, candles.open_ms, level, dropped=False, detail=told)
     quiet = _in_long_runs(candles.volume == 0.0, longer_than=zero_volume_run_bars) & counted
     return (*found, *_found(Defect.ZERO_VOLUME_RUN, candles.open_ms, quiet, dropped=False))
 
@@ -159,21 +168,6 @@ def row_defects(open_ms: I64, ohlcv: F64, timeframe: Timeframe) -> list[tuple[De
                 (prices > high[:, None]).any(axis=1) | (prices < low[:, None]).any(axis=1),
             ),
         ]
-
-
-def _absurd(values: F64) -> Bools:
-    """Rows whose open or close is off by a factor of ABSURD_RATIO from the median close around them.
-
-    A lone wick is left alone: venues do print them. A level that stays outvotes the one before it.
-    """
-    levels = values[:, [0, 3]]
-    if len(values) < 3 or levels.max() <= ABSURD_RATIO * levels.min():
-        return np.zeros(len(values), dtype=np.bool_)
-    half = _NEIGHBOURS // 2
-    padded = np.pad(values[:, 3], half, constant_values=np.nan)
-    around = np.nanmedian(sliding_window_view(padded, _NEIGHBOURS), axis=1)
-    ratio = levels / around[:, None]
-    return np.asarray(((ratio > ABSURD_RATIO) | (ratio < 1 / ABSURD_RATIO)).any(axis=1), dtype=np.bool_)
 
 
 def _in_long_runs(flags: Bools, *, longer_than: int) -> Bools:

@@ -28,6 +28,7 @@ from sereno.store.lake_words import Gap
 REREAD_BARS = 3
 STORE_ROWS = 10_000
 JUDGED_ROWS = 50_000
+LEVEL_BARS = 10
 MOST_GAPS_A_CYCLE = 50
 FINAL_AFTER_MS = DAY_MS  # until a hole's last candle closed this long ago, the hole is asked for again
 
@@ -129,13 +130,15 @@ class SeriesCollector:
     async def _read(self, wanted: Gap) -> bool:
         """Page by page, oldest first. An empty page says that its whole span is empty."""
         since, dropped = wanted.first_open_ms, False
+        level = self._close_before(since)
         while since <= wanted.last_open_ms:
             rows_left = (wanted.last_open_ms - since) // self._tf.ms + 1
-            page, bad = await self._page(since, min(self._page_rows, rows_left + 2))
+            page, bad = await self._page(since, min(self._page_rows, rows_left + 2), level)
             dropped |= bad
             inside = page.between(since, wanted.last_open_ms + 1)
             self._keep(inside)
             if len(inside):
+                level = float(inside.close[-1])
                 reached = int(inside.open_ms[-1])
             elif len(page):
                 reached = wanted.last_open_ms
@@ -145,15 +148,20 @@ class SeriesCollector:
             since = reached + self._tf.ms
         return dropped
 
-    async def _page(self, since: UtcMs, limit: int) -> tuple[Candles, bool]:
-        """Closed and sound candles of one page, and whether any were dropped."""
+    def _close_before(self, since: UtcMs) -> float | None:
+        """Close of the candle that is stored not long before a moment; what follows is judged by it."""
+        known = self._around.lake.candles(self.series, since - LEVEL_BARS * self._tf.ms, since)
+        return float(known.close[-1]) if len(known) else None
+
+    async def _page(self, since: UtcMs, limit: int, level: float | None) -> tuple[Candles, bool]:
+        """Closed and sound candles of one page, and whether any were dropped; `level` is the close before."""
         asked, venue_asked = self._around.clock.now_ms(), self._venue_now()
         rows = await self._around.venue.candles(self.series.instrument, self._tf, since, limit)
         self.tally.rows_told += len(rows)
         received = max(self._around.clock.now_ms(), self._venue_now())
         expected = [row for row in rows if row.open_ms <= received]
         self._note_future(rows, expected)
-        sifted = sift(expected, self._tf)
+        sifted = sift(expected, self._tf, before=level)
         self.tally.findings += sifted.findings
         closed = closed_only(
             sifted.candles,
