@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import structlog
 
 from sereno.core.clock import FixedClock
 from sereno.core.errors import StopTrading
-from sereno.core.timeframe import UtcMs
+from sereno.core.timeframe import HOUR_MS, UtcMs
 from sereno.ops.app import Desk
 from sereno.ops.guard import Verdict, guarded
 from sereno.ops.jobs import Job
@@ -116,15 +118,48 @@ def test_a_person_may_block_and_clear(desk: Desk, capsys: pytest.CaptureFixture[
     assert [action for _, action, _ in changes(desk)] == ["risk.cleared", "risk.blocked"]
 
 
-def test_an_account_that_was_never_opened_is_left_alone(tmp_path: Path) -> None:
-    with (
-        Desk(settings_of(tmp_path), clock=FixedClock(START)) as desk,
-        structlog.testing.capture_logs() as logs,
-    ):
+def test_a_fault_before_the_account_is_opened_blocks_it_all_the_same(tmp_path: Path) -> None:
+    with Desk(settings_of(tmp_path), clock=FixedClock(START)) as desk:
         assert stop(desk).exit_code == 3
-        assert standing(desk) is None
-        assert changes(desk) == []
-    assert "risk.nothing_to_freeze" in [one["event"] for one in logs]
+        assert changes(desk) == [("job", "risk.blocked", "clock.offset")]
+        assert proposal(desk).reason == "no_account"
+        open_it(desk, START + HOUR_MS)
+        opened = standing(desk)
+        assert opened is not None
+        assert opened.day_start_equity_quote == desk.settings.risk.initial_equity_quote
+        refused = proposal(desk)
+        assert (refused.reason, refused.detail) == ("blocked", "clock.offset")
+
+
+def test_a_fault_is_recorded_where_the_state_was_lost(desk: Desk) -> None:
+    lose(desk)
+    stop(desk)
+    state = standing(desk)
+    assert state is not None
+    assert (state.blocked_reason, state.day_start_equity_quote) == ("clock.offset", Decimal(10_000))
+    assert proposal(desk).reason == "blocked"
+
+
+def lose(desk: Desk) -> None:
+    with desk.ledger.begin() as tx:
+        tx.exec_driver_sql("DELETE FROM risk_state")
+
+
+def test_a_person_restores_a_lost_state_once_asked(
+    desk: Desk, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert call("risk", "restore") == 0
+    assert "nothing to restore" in capsys.readouterr().out
+    lose(desk)
+    assert proposal(desk).reason == "risk_state_missing"
+    monkeypatch.setattr("sys.stdin", StringIO("n\n"))
+    assert call("risk", "restore") == 2
+    assert standing(desk) is None
+    assert changes(desk) == []
+    assert call("risk", "restore", "--yes") == 0
+    assert "counts from 10000" in capsys.readouterr().out
+    assert proposal(desk).allowed
+    assert changes(desk) == [("cli", "risk.restored", None)]
 
 
 def test_commands_ask_for_an_account(
@@ -132,9 +167,13 @@ def test_commands_ask_for_an_account(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SERENO_MODE", "paper")
-    for words in (("show",), ("block", "x"), ("clear",)):
+    for words in (("show",), ("clear",)):
         assert call("risk", *words) == 2
         assert "risk.no_account" in capsys.readouterr().err
+    assert call("risk", "restore", "--yes") == 2
+    assert "account.missing" in capsys.readouterr().err
+    assert call("risk", "block", "not yet") == 0
+    assert "enters nothing: not yet" in capsys.readouterr().out
 
 
 def test_a_ledger_that_cannot_be_read_is_told_loudly(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

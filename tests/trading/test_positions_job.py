@@ -247,7 +247,7 @@ def test_r3_without_a_risk_state_nothing_is_entered_and_exits_pass(ledger: Ledge
         assert not open_account(ledger, mode=SIM, initial_equity_quote=Decimal(5), now=later), (
             "an account with a history is never opened silently again"
         )
-        restore_risk_state(ledger, mode=SIM, now=later)
+        restore_risk_state(ledger, mode=SIM, now=later, actor="cli:me")
         keep(ledger, signal(START + 5 * HOUR_MS, 1, 100.0, 1.0))
         assert advance(ledger, bars(QUIET, QUIET, QUIET, QUIET, QUIET, QUIET)).approved == 1
 

@@ -9,13 +9,15 @@ from sereno.core import position_rules
 from sereno.core.errors import FixConfig, StopTrading
 from sereno.core.mode import Mode
 from sereno.core.order import PAPER_ACCOUNT, EquityPoint, OrderPurpose, OrderStatus
+from sereno.core.risk import RiskState
 from sereno.core.timeframe import UtcMs
-from sereno.store.ledger import Ledger, Tx, equity, orders, positions, risk_state, signals
+from sereno.store.ledger import Ledger, Tx, audit, equity, orders, positions, risk_state, signals
 from sereno.trading.account_words import AccountState, Held, Pending
 from sereno.trading.risk import AccountView
 from sereno.trading.risk_limits import opened_state
 
 PENDING_LIMIT = 1000
+RESTORED = "risk.restored"
 
 
 def open_account(
@@ -31,13 +33,33 @@ def open_account(
             return False
         if orders.recent(tx, mode, account, 1):
             return False
-        risk_state.save(tx, opened_state(mode, account, initial_equity_quote, now), 0)
+        state = opened_state(mode, account, initial_equity_quote, now)
+        before = risk_state.load(tx, mode, account)
+        if before is not None:  # blocked before it was opened
+            state = replace(state, blocked_reason=before.blocked_reason, version=before.version)
+        risk_state.save(tx, state, state.version)
         equity.add(tx, EquityPoint(now, mode, account, initial_equity_quote, Decimal(0)))
     return True
 
 
-def restore_risk_state(ledger: Ledger, *, mode: Mode, account: str = PAPER_ACCOUNT, now: UtcMs) -> None:
-    """A person's word that an account without risk state may start a new one from its equity.
+def fresh_state(tx: Tx, *, mode: Mode, account: str, initial_equity_quote: Decimal, now: UtcMs) -> RiskState:
+    """A risk state, not yet kept, for an account that has none: it counts from the newest equity.
+
+    The account's own time is that of its equity: the clock of a simulated world may not be running.
+    """
+    point = equity.latest(tx, mode, account)
+    if point is None:
+        return opened_state(mode, account, initial_equity_quote, now)
+    return opened_state(mode, account, point.equity_quote, point.ts)
+
+
+def restore_risk_state(
+    ledger: Ledger, *, mode: Mode, account: str = PAPER_ACCOUNT, now: UtcMs, actor: str
+) -> RiskState | None:
+    """A person's word that an account that lost its risk state may start a new one from its equity.
+
+    Losses count anew from there, the streak from 0, and no pause is left; the change is audited.
+    returns  the state as kept; None if there is one already, which is left as it is
 
     Raises FixConfig if there is no account, StopTrading if the stored state is unreadable.
     """
@@ -45,8 +67,14 @@ def restore_risk_state(ledger: Ledger, *, mode: Mode, account: str = PAPER_ACCOU
         point = equity.latest(tx, mode, account)
         if point is None:
             raise FixConfig("account.missing", remedy="open the account first", account=account)
-        if risk_state.load(tx, mode, account) is None:
-            risk_state.save(tx, opened_state(mode, account, point.equity_quote, now), 0)
+        if risk_state.load(tx, mode, account) is not None:
+            return None
+        state = fresh_state(
+            tx, mode=mode, account=account, initial_equity_quote=point.equity_quote, now=point.ts
+        )
+        told = {"mode": mode.value, "reason": None, "equity_quote": f"{point.equity_quote:f}"}
+        audit.append(tx, now, actor, RESTORED, account, told)
+        return risk_state.save(tx, state, 0)
 
 
 def load_account(tx: Tx, *, mode: Mode, account: str, trailing_atr: float) -> AccountState:

@@ -1,4 +1,4 @@
-"""Closing an account to entries, and opening it again. Exits always pass; each change is audited."""
+"""Closing an account to entries, opening it again, restoring its standing. Exits always pass; all is audited."""
 
 from __future__ import annotations
 
@@ -24,19 +24,17 @@ _log = structlog.get_logger("sereno.freeze")
 def freeze_entries(desk: Desk, error: StopTrading, *, job: str) -> None:
     """Let nothing enter until a person has looked, because a job said so. Never raises.
 
-    A block that stands keeps its reason: the first fault is the one to look at.
+    A block that stands keeps its reason: the first fault is the one to look at. An account that is
+    still to be opened is blocked too: its opening leaves the block where it is.
     """
     try:
         state = standing(desk)
-        if state is not None and state.blocked_reason is None:
+        if state is None or state.blocked_reason is None:
             state = set_block(desk, error.event, actor=f"job:{job}", detail=str(error))
     except Exception as cause:  # noqa: BLE001 - called from the guard, which must still record the failure
         _log.error("risk.not_frozen", reason=error.event, error=f"{type(cause).__name__}: {cause}")
         return
-    if state is None:
-        _log.warning("risk.nothing_to_freeze", reason=error.event, account=desk.account)
-    else:
-        _log.error("risk.frozen", reason=state.blocked_reason, account=desk.account)
+    _log.error("risk.frozen", reason=None if state is None else state.blocked_reason, account=desk.account)
 
 
 def standing(desk: Desk) -> RiskState | None:
@@ -48,7 +46,10 @@ def standing(desk: Desk) -> RiskState | None:
 
 
 def set_block(desk: Desk, reason: str | None, *, actor: str, detail: str = "") -> RiskState | None:
-    """Block entries for a reason, or allow them again (None). Answers the state, None without an account.
+    """Block entries for a reason, or allow them again (None).
+
+    Where there is no state, before the account is opened or because it was lost, a block starts one;
+    there is nothing to clear then, and the answer is None.
 
     Raises StopTrading if the state is unreadable, TryLater if other writers came first again and again.
     """
@@ -60,12 +61,28 @@ def set_block(desk: Desk, reason: str | None, *, actor: str, detail: str = "") -
     return _write(desk, reason, actor, detail)
 
 
+def restore(desk: Desk, *, actor: str) -> RiskState | None:
+    """Start a lost risk state anew; None if there is one. Errors as `trading.account.restore_risk_state`."""
+    from sereno.trading.account import restore_risk_state
+
+    return restore_risk_state(desk.ledger, mode=desk.mode, account=desk.account, now=_now(desk), actor=actor)
+
+
 def _write(desk: Desk, reason: str | None, actor: str, detail: str) -> RiskState | None:
     from sereno.store.ledger import audit, risk_state
+    from sereno.trading.account import fresh_state
 
     now = _now(desk)
     with desk.ledger.begin() as tx:
         state = risk_state.load(tx, desk.mode, desk.account)
+        if state is None and reason is not None:
+            state = fresh_state(
+                tx,
+                mode=desk.mode,
+                account=desk.account,
+                initial_equity_quote=desk.settings.risk.initial_equity_quote,
+                now=now,
+            )
         if state is None or state.blocked_reason == reason:
             return state
         told = {"mode": desk.mode.value, "reason": reason, "before": state.blocked_reason, "detail": detail}

@@ -1,4 +1,4 @@
-"""`sereno risk`: show the account's standing, close it to entries, open it again."""
+"""`sereno risk`: show the account's standing, close it to entries, open it again, restore what was lost."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from sereno.core.risk import RiskState
     from sereno.ops.app import Desk
 
-risk_app = typer.Typer(help="The account's standing: show it, block entries, clear.", no_args_is_help=True)
+risk_app = typer.Typer(
+    help="The account's standing: show it, block entries, clear, restore.", no_args_is_help=True
+)
 
 
 @risk_app.command()
@@ -65,6 +67,30 @@ def clear() -> None:
     say(f"{state.account} {said}")
 
 
+@risk_app.command()
+def restore(
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask: the ledger has been looked at")] = False,
+) -> None:
+    """Start the risk state anew where the ledger lost it: entries are refused until then.
+
+    Day and week count their losses from the newest equity, the losing streak from 0, and no pause is left.
+    """
+    from sereno.core.timeframe import iso
+    from sereno.ops.steps.freeze import restore as restored
+    from sereno.ops.steps.freeze import standing
+
+    with _desk() as desk:
+        if standing(desk) is not None:
+            say(f"{desk.account} has its risk state: there is nothing to restore")
+            return
+        if not (yes or typer.confirm(f"Shall {desk.account} forget its losses, its streak and its pause?")):
+            raise FixConfig("risk.not_restored", remedy="nothing was changed; --yes does not ask")
+        state = restored(desk, actor=_actor())
+    if state is not None:
+        said = f"counts from {state.day_start_equity_quote:f} of {iso(state.updated_ms)}"
+        say(f"{state.account} {said} and may enter again")
+
+
 def _desk() -> Desk:
     from sereno.ops.app import Desk
 
@@ -73,7 +99,10 @@ def _desk() -> Desk:
 
 def _opened(state: RiskState | None) -> RiskState:
     if state is None:
-        raise FixConfig("risk.no_account", remedy="no account has been opened yet: run `sereno up` first")
+        raise FixConfig(
+            "risk.no_account",
+            remedy="no account has been opened yet: run `sereno up` first; if the ledger lost it: `sereno risk restore`",
+        )
     return state
 
 
