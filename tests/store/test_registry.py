@@ -125,10 +125,10 @@ def test_use_and_rollback(registry: Registry) -> None:
     for version in (a, b, b, c):
         registry.use("trend", BTC, version)
     assert registry.history("trend", BTC) == (a, b)
-    assert registry.rollback("trend", BTC) == b
-    assert registry.rollback("trend", BTC) == a
+    assert registry.rollback(BTC) == {"trend": b}
+    assert registry.rollback(BTC) == {"trend": a}
     with pytest.raises(SkipThis, match="registry.no_previous"):
-        registry.rollback("trend", BTC)
+        registry.rollback(BTC)
     assert registry.current("trend", BTC) == a
 
 
@@ -137,7 +137,7 @@ def test_a_rollback_passes_over_a_damaged_version(registry: Registry) -> None:
     for version in (a, b, c):
         registry.use("trend", BTC, version)
     spoil(registry, b)
-    assert registry.rollback("trend", BTC) == a
+    assert registry.rollback(BTC) == {"trend": a}
 
 
 def test_a_model_that_lost_to_its_baseline_serves_only_by_force(registry: Registry) -> None:
@@ -186,15 +186,30 @@ def test_a_manifest_that_was_edited_is_refused_even_when_it_is_well_formed(regis
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b"{", b"[]", b'{"version": "../../x", "history": []}', b'{"version": 1}']
+    "raw",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"version": 1}',
+        b'{"versions": {"trend": "../../x"}, "history": [], "pins": {}}',
+        b'{"versions": {}, "history": [{"trend": 1}], "pins": {}}',
+        b'{"versions": {}, "history": [], "pins": {"trend": {"by": "a", "at_ms": 1, "why": ""}}}',
+        b'{"versions": [], "history": [], "pins": {}}',
+    ],
 )
 def test_a_damaged_pointer_serves_nothing_until_a_version_is_chosen(registry: Registry, raw: bytes) -> None:
     version = keep(registry, 0)
     registry.use("trend", BTC, version)
-    (place(registry, version).parent / "current").write_bytes(raw)
-    for ask in (registry.load, registry.current, registry.rollback):
+    (registry.root / "current" / "binance-spot-BTC_USDT" / "1h.json").write_bytes(raw)
+    for ask in (registry.load, registry.current):
         with pytest.raises(SkipThis, match="registry.damaged_pointer"):
             ask("trend", BTC)
+    for act in (registry.rollback, registry.release):
+        with pytest.raises(SkipThis, match="registry.damaged_pointer"):
+            act(BTC)
+    with pytest.raises(SkipThis, match="registry.damaged_pointer"):
+        registry.publish(BTC, {"trend": version})
     registry.use("trend", BTC, version)
     assert registry.load("trend", BTC).manifest.version == version
 
@@ -230,14 +245,14 @@ def test_pruning_keeps_the_newest_and_whatever_serves(registry: Registry) -> Non
     assert left == [versions[1], versions[2], *versions[5:]]
     assert registry.history("trend", BTC) == (versions[1],)
     assert registry.prune(keep=3) == ()
-    assert registry.rollback("trend", BTC) == versions[1]
+    assert registry.rollback(BTC) == {"trend": versions[1]}
     assert [one.version for one in registry.versions("risk", BTC)] == [other]
 
 
 def test_a_disk_that_refuses_stops_and_leaves_nothing(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    version = keep(registry, 0)
+    version, spare = keep(registry, 0), keep(registry, 2)
     registry.use("trend", BTC, version)
 
     def full(_handle: int) -> None:
@@ -247,9 +262,9 @@ def test_a_disk_that_refuses_stops_and_leaves_nothing(
     with pytest.raises(StopTrading, match="No space left"):
         keep(registry, 1)
     with pytest.raises(StopTrading, match="No space left"):
-        registry.use("trend", BTC, version, force=True)
+        registry.use("trend", BTC, spare)
     monkeypatch.undo()
-    assert [one.version for one in registry.all()] == [version]
+    assert [one.version for one in registry.all()] == [version, spare]
     assert not list(registry.root.rglob(".draft-*"))
     assert registry.load("trend", BTC).manifest.version == version
 

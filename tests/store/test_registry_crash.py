@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from sereno.store.registry import Registry
+from tests.store.test_model_sets import published, trained
 from tests.store.test_registry import BTC, keep
 
 WRITER = """
@@ -116,3 +118,84 @@ def test_stopped_before_any_step_the_old_state_is_whole(
     registry.use("trend", BTC, again)
     assert check_whole(registry) == again
     assert not list(registry.root.rglob(".draft-*"))
+
+
+CHILD = """
+import os, sys
+from pathlib import Path
+from tests.store.test_model_sets import BTC, trained
+from sereno.store.registry import Registry
+left = int(sys.argv[2])
+def counted(real):
+    def step(*words, **named):
+        global left
+        left -= 1
+        if left < 0:
+            os._exit(9)
+        return real(*words, **named)
+    return step
+for owner, name in ((Path, "mkdir"), (Path, "open"), (Path, "write_bytes"), (Path, "rename"),
+                    (Path, "replace"), (os, "fsync")):
+    setattr(owner, name, counted(getattr(owner, name)))
+registry = Registry(Path(sys.argv[1]))
+registry.publish(BTC, trained(registry, 1))
+print("done", flush=True)
+"""
+
+
+@pytest.mark.parametrize("steps", [20, 50, 56, 61, 99])
+def test_a_training_that_dies_at_any_step_leaves_one_whole_set(tmp_path: Path, steps: int) -> None:
+    """The process ends at once between two writes: all roles are of one training, or of the other."""
+    registry = Registry(tmp_path / "registry")
+    (old,) = published(registry, 0)
+    child = subprocess.run(
+        [sys.executable, "-c", CHILD, str(registry.root), str(steps)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (child.returncode, child.stdout) in ((9, ""), (0, "done\n")), child.stderr
+    new = trained(registry, 1)
+    assert registry.served(BTC) in (old, new)
+    assert child.returncode == 9 or registry.served(BTC) == new
+    for role in old:
+        assert registry.load(role, BTC).fell_back_from is None
+    assert registry.publish(BTC, new).versions == new
+    assert not [left for left in registry.root.rglob("*draft*") if left.name != ".lock"]
+
+
+@pytest.mark.parametrize("steps", [*range(1, 44, 6), *range(44, 68)])
+def test_a_fault_between_any_two_writes_leaves_one_whole_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    registry = Registry(tmp_path / "registry")
+    (old,) = published(registry, 0)
+    left = steps
+
+    def counted(real: object) -> object:
+        def step(*words: object, **named: object) -> object:
+            nonlocal left
+            left -= 1
+            if left <= 0:
+                raise Killed
+            return real(*words, **named)  # type: ignore[operator]
+
+        return step
+
+    with monkeypatch.context() as patched:
+        for owner, name in (
+            (Path, "mkdir"),
+            (Path, "open"),
+            (Path, "write_bytes"),
+            (Path, "rename"),
+            (Path, "replace"),
+            (Path, "unlink"),
+            (os, "fsync"),
+        ):
+            patched.setattr(owner, name, counted(getattr(owner, name)))
+        patched.setattr("sereno.store.shelf._discard", lambda _path: None)
+        with contextlib.suppress(Killed):
+            registry.publish(BTC, trained(registry, 1))
+    new = trained(registry, 1)
+    assert registry.served(BTC) in (old, new)
+    assert registry.publish(BTC, new).versions == new

@@ -17,7 +17,9 @@ from sereno.core.signal import Decision
 from sereno.models.compose import Inputs, compose, missing, picked
 from sereno.models.contract import Forecasts, Frame, Role, Row
 from sereno.models.outlook import Outlook, read_outlook
-from sereno.store.registry import ModelManifest, Registry
+from sereno.store.registry import Artefact, ModelManifest, Registry
+
+UNLESS_PINNED = "; what is pinned first needs `sereno models release`"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +44,7 @@ class Forecaster:
         self._features = tuple(manifests[0].features)
         for manifest in manifests:
             if tuple(manifest.features) != self._features:
-                raise SkipThis("models.feature_mismatch", remedy="train all roles again")
+                raise SkipThis("models.feature_mismatch", remedy=f"train all roles again{UNLESS_PINNED}")
         self._order = picked(tuple(names), wanted=self._features)
         self._names = tuple(names)
         self._required = frozenset().union(*(_listed(m.extra.get("required", ())) for m in manifests))
@@ -59,7 +61,7 @@ class Forecaster:
         names: tuple[str, ...],
         barriers: BarrierSettings | None = None,
     ) -> Self:
-        """The current version of every role.
+        """The current version of every role, as one set.
 
         names      of the features that will be given
         barriers   of the desk; models that were trained for others are refused
@@ -67,7 +69,8 @@ class Forecaster:
         Raises SkipThis: `models.none`, `models.other_series`, `models.unreadable`,
         `models.feature_mismatch`, `models.label_mismatch`.
         """
-        served = {role: _load(registry, role, series) for role in Role}
+        kept = registry.load_served(series, _roles_served(registry, series))
+        served = {role: _opened(role, series, kept[role]) for role in Role}
         forecaster = cls(served, names=names)
         if barriers is not None:
             for one in served.values():
@@ -135,10 +138,18 @@ class Forecaster:
         )
 
 
-def _load(registry: Registry, role: Role, series: Series) -> Served:
-    if registry.current(role, series) is None:
-        raise SkipThis("models.none", remedy="run `sereno train` first", role=role.value, series=series.key)
-    artefact = registry.load(role, series)
+def _roles_served(registry: Registry, series: Series) -> tuple[Role, ...]:
+    """Every role. Raises SkipThis when one of them was never trained."""
+    served = registry.served(series)
+    for role in Role:
+        if role not in served:
+            raise SkipThis(
+                "models.none", remedy="run `sereno train` first", role=role.value, series=series.key
+            )
+    return tuple(Role)
+
+
+def _opened(role: Role, series: Series, artefact: Artefact) -> Served:
     manifest = artefact.manifest
     if manifest.series_key != series.key:
         raise SkipThis(
@@ -157,7 +168,7 @@ def _check_labels(manifest: ModelManifest, barriers: BarrierSettings) -> None:
         if learned != wanted:
             raise SkipThis(
                 "models.label_mismatch",
-                remedy="train again: the barriers were changed since",
+                remedy=f"train again: the barriers were changed since{UNLESS_PINNED}",
                 version=manifest.version,
                 setting=f"barriers.{name}",
                 learned=learned,
@@ -169,7 +180,7 @@ def _one_horizon(manifests: list[ModelManifest]) -> int:
     horizons = {m.label_params.get("horizon_bars") for m in manifests}
     horizon = horizons.pop()
     if horizons or not isinstance(horizon, int):
-        raise SkipThis("models.horizon_mismatch", remedy="train all roles again")
+        raise SkipThis("models.horizon_mismatch", remedy=f"train all roles again{UNLESS_PINNED}")
     return horizon
 
 

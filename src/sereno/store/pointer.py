@@ -74,8 +74,8 @@ class Pointer:
 
     def served_before(self, role: str) -> tuple[str, ...]:
         """Versions of a role that served before, the latest last."""
-        served = (*(past[role] for past in self.history if role in past), self.versions.get(role))
-        return tuple(version for version, _ in groupby(served) if version is not None)[: _all_but_last(served)]
+        served = [past[role] for past in (*self.history, self.versions) if role in past]
+        return tuple(version for version, _ in groupby(served))[:-1]
 
 
 def read_pointer(path: Path, *, mend: bool = False) -> Pointer:
@@ -103,10 +103,6 @@ def read_pointer(path: Path, *, mend: bool = False) -> Pointer:
 def write_pointer(path: Path, pointer: Pointer) -> None:
     """Replace the pointer in one step; whoever reads meanwhile sees the old one or the new one."""
     replace_json(path, asdict(pointer))
-
-
-def _all_but_last(served: tuple[str | None, ...]) -> int | None:
-    return None if served[-1] is None else -1
 
 
 def _parsed(raw: bytes) -> Pointer:

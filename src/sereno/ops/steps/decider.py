@@ -14,7 +14,6 @@ from sereno.core.signal import Signal
 from sereno.core.timeframe import UtcMs
 from sereno.features.engine import LiveFeatures, LiveRow
 from sereno.features.registry import feature_names
-from sereno.models.contract import Role
 from sereno.models.serve import Forecaster
 from sereno.signals.decide import decide
 from sereno.signals.make import Provenance, make_signal, signal_id_of
@@ -23,6 +22,7 @@ from sereno.signals.regime import ADX, ATR_RATIO, regime_of
 from sereno.signals.words import RiskVerdict, Situation
 from sereno.store.ledger import forecasts, instruments
 from sereno.store.ledger import signals as kept
+from sereno.store.registry import ModelSet
 from sereno.trading.account import account_view, open_account
 from sereno.trading.risk import RiskReason, propose
 from sereno.trading.rules import rulebook
@@ -39,7 +39,7 @@ class Decider:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._models: dict[Series, tuple[tuple[str | None, ...], Forecaster]] = {}
+        self._models: dict[Series, tuple[ModelSet, Forecaster]] = {}
         self._features: dict[Series, LiveFeatures] = {}
         self._account_is_open = False
 
@@ -125,15 +125,15 @@ class Decider:
         return features.row(candles), candles
 
     def _forecaster(self, series: Series) -> Forecaster:
-        """The current models, loaded again when a pointer moved."""
+        """The current models, loaded again when the set changed."""
         registry = self._desk.registry
-        pointers = tuple(registry.current(role, series) for role in Role)
+        served = registry.served(series)
         loaded = self._models.get(series)
-        if loaded is None or loaded[0] != pointers:
+        if loaded is None or loaded[0] != served:
             names = feature_names(series.timeframe)
             models = Forecaster.load(registry, series, names=names, barriers=self._desk.settings.barriers)
             _warn_of_damage(series, models)
-            loaded = (pointers, models)
+            loaded = (served, models)
             self._models[series] = loaded
         return loaded[1]
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from sereno.models.report import EquityCurve
     from sereno.models.train import TrainReport
     from sereno.ops.app import Desk
+    from sereno.store.ledger.model_versions import ModelVersion
+    from sereno.store.registry import ModelManifest
 
 _log = structlog.get_logger("sereno.train")
 REPORT = "train-report.html"
@@ -105,6 +107,22 @@ def _curve(desk: Desk, report: TrainReport) -> EquityCurve | None:
     return EquityCurve(result.ts, result.equity, caption)
 
 
+def ledger_line(manifest: ModelManifest) -> ModelVersion:
+    """What the ledger keeps of a version; whether it serves is marked apart."""
+    from sereno.store.ledger.model_versions import ModelVersion
+
+    return ModelVersion(
+        version=manifest.version,
+        role=manifest.role,
+        series_key=manifest.series_key,
+        created_ms=manifest.created_ms,
+        serving=False,
+        refused_reason=manifest.refused_reason,
+        metrics=manifest.metrics,
+        manifest_sha256=manifest.sha256,
+    )
+
+
 def _record(desk: Desk, report: TrainReport) -> None:
     """Every version goes into the ledger, served or refused with its reason."""
     from sereno.store.ledger import audit, model_versions
@@ -112,19 +130,7 @@ def _record(desk: Desk, report: TrainReport) -> None:
     with desk.ledger.begin() as tx:
         for role in report.roles:
             for manifest in (role.trees, role.baseline):
-                model_versions.save(
-                    tx,
-                    model_versions.ModelVersion(
-                        version=manifest.version,
-                        role=manifest.role,
-                        series_key=manifest.series_key,
-                        created_ms=manifest.created_ms,
-                        serving=False,
-                        refused_reason=manifest.refused_reason,
-                        metrics=manifest.metrics,
-                        manifest_sha256=manifest.sha256,
-                    ),
-                )
+                model_versions.save(tx, ledger_line(manifest))
             model_versions.mark_serving(tx, role.served.role, report.series.key, role.served.version)
         audit.append(
             tx,

@@ -21,7 +21,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 config_app = typer.Typer(help="Settings: what is in force, and where it came from.", no_args_is_help=True)
-models_app = typer.Typer(help="Models: list, show, serve another version, roll back.", no_args_is_help=True)
+models_app = typer.Typer(
+    help="Models: list, show, serve another version, roll back, release.", no_args_is_help=True
+)
 jobs_app = typer.Typer(help="The table of jobs.", no_args_is_help=True)
 docs_app = typer.Typer(help="Generated pages of docs/.", no_args_is_help=True)
 db_app = typer.Typer(help="Schema of the ledger.", no_args_is_help=True)
@@ -224,23 +226,37 @@ def models_show(version: Annotated[str, typer.Argument(help="version of `models 
 def models_use(
     version: Annotated[str, typer.Argument(help="version of `models list`")],
     force: Annotated[bool, typer.Option(help="although it was refused")] = False,
+    why: Annotated[str, typer.Option(help="kept with the choice")] = "",
 ) -> None:
-    """Serve this version from now on."""
+    """Serve this version from now on, whatever later trainings find, until it is released."""
     from sereno.surfaces.cli import models
 
-    models.use(version, force=force)
+    models.use(version, force=force, why=why)
 
 
 @models_app.command("rollback")
 def models_rollback(
-    role: Annotated[str, typer.Argument(help="trend, return or risk")],
-    instrument: Annotated[str, typer.Argument(help="pair, for example BTC/USDT")],
-    timeframe: Annotated[str, typer.Option(help="traded timeframe; the first when left out")] = "",
+    instrument: Annotated[str, typer.Argument(help="pair, for example BTC/USDT; all when left out")] = "",
+    timeframe: Annotated[str, typer.Option(help="traded timeframe; all when left out")] = "",
+    role: Annotated[str, typer.Option(help="only trend, return or risk")] = "",
+    why: Annotated[str, typer.Option(help="kept with the choice")] = "",
 ) -> None:
-    """Serve the version that was served before."""
+    """Serve the set of models that was served before, until it is released."""
     from sereno.surfaces.cli import models
 
-    models.rollback(role, instrument, timeframe)
+    models.rollback(instrument, timeframe, role=role, why=why)
+
+
+@models_app.command("release")
+def models_release(
+    instrument: Annotated[str, typer.Argument(help="pair, for example BTC/USDT; all when left out")] = "",
+    timeframe: Annotated[str, typer.Option(help="traded timeframe; all when left out")] = "",
+    role: Annotated[str, typer.Option(help="only trend, return or risk")] = "",
+) -> None:
+    """Let training choose again what a person chose with use or rollback."""
+    from sereno.surfaces.cli import models
+
+    models.release(instrument, timeframe, role=role)
 
 
 @jobs_app.command("list")
