@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from sereno.ops.app import Desk
-from sereno.ops.steps.retell import replayed
+from sereno.ops.steps.retell import replayed, story_of
 from sereno.store.ledger import positions
 from tests.ops.desk_process import EAGER, SMALL, sereno, settings_of
 from tests.ops.traded import check_chains, check_money, check_signal_files, taken
@@ -55,6 +56,13 @@ def test_every_taken_signal_replays_to_the_same_bits(desk: Desk) -> None:
     for signal in made:
         lines, equal = replayed(desk, signal)
         assert equal, "\n".join(lines)
+
+
+def test_a_signal_whose_features_were_let_go_has_the_same_story(desk: Desk) -> None:
+    signal = taken(desk)[0]
+    story = story_of(desk, signal)
+    assert "Drivers of" in story
+    assert story_of(desk, replace(signal, features=())) == story
 
 
 def test_signal_files_hold_exactly_the_promised_fields(desk: Desk) -> None:

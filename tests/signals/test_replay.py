@@ -100,6 +100,13 @@ def test_it_survives_the_ledger(candles: Candles, tmp_path: Path) -> None:
     ledger.close()
 
 
+def test_features_that_were_let_go_are_no_difference(candles: Candles) -> None:
+    """The ledger keeps those of refused signals for a while only; all else must still be equal."""
+    stored = replace(made(candles), features=())
+    assert replay(stored, candles, PlainForecaster(), **SLICES).differences == ()
+    assert len(replay(stored, candles, PlainForecaster(0.01), **SLICES).differences) > 0
+
+
 def test_later_and_earlier_candles_do_not_matter(candles: Candles) -> None:
     stored = made(candles.slice(3, len(candles) - 5))
     assert replay(stored, candles, PlainForecaster(), **SLICES).differences == ()

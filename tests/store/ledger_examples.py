@@ -14,6 +14,7 @@ from sereno.core.risk import RiskState
 from sereno.core.signal import Decision, Regime, Signal
 from sereno.core.timeframe import DAY_MS, Timeframe
 from sereno.store.ledger import Tx, fills, orders, positions, signals
+from sereno.store.ledger.alerts import Alert, AlertKind, AlertState
 
 BTC = Instrument("binance", Market.SPOT, "BTC", "USDT")
 ETH = Instrument("bybit", Market.LINEAR, "ETH", "USDT")
@@ -109,6 +110,13 @@ def position(position_id: str = "p1", *, signal_id: str = "s1") -> Position:
         checked_ms=DAY,
         signal_id=signal_id,
         fees_quote=Decimal("0.00000001"),
+    )
+
+
+def alert(alert_id: str = "a1", *, ts: int = DAY, state: AlertState = AlertState.WAITING) -> Alert:
+    """Something that people are to be told."""
+    return Alert(
+        alert_id, Mode.PAPER, "stale_data:BTC", AlertKind.RAISED, "high", "viejo", ts, ts, ts, state=state
     )
 
 

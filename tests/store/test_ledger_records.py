@@ -13,7 +13,7 @@ from sereno.core.forecast import Forecast
 from sereno.core.instrument import InstrumentRules, Series
 from sereno.core.mode import Mode
 from sereno.core.order import EquityPoint
-from sereno.core.signal import Decision
+from sereno.core.signal import Decision, Signal
 from sereno.core.timeframe import Timeframe
 from sereno.store.ledger import (
     Ledger,
@@ -70,7 +70,7 @@ def test_a_run_id_is_used_once(ledger: Ledger) -> None:
         runs.start(tx, RUN)
 
 
-def test_runs_are_found_by_job_and_status_and_old_ones_dropped(ledger: Ledger) -> None:
+def test_runs_are_found_by_job_and_status(ledger: Ledger) -> None:
     with ledger.begin() as tx:
         for number in range(6):
             job = "train" if number % 2 else "signals"
@@ -86,8 +86,6 @@ def test_runs_are_found_by_job_and_status_and_old_ones_dropped(ledger: Ledger) -
         assert good is not None
         assert (newest.run_id, good.run_id) == ("r5", "r1")
         assert runs.last(tx, "nothing") is None
-        assert runs.prune(tx, DAY + 5) == 4
-        assert [run.run_id for run in runs.latest(tx)] == ["r5", "r4"]
 
 
 def test_forecasts_keep_every_bit(ledger: Ledger) -> None:
@@ -105,7 +103,6 @@ def test_forecasts_keep_every_bit(ledger: Ledger) -> None:
         assert [one.forecast_id for one in forecasts.recent(tx, HOURLY)] == ["a"]
         assert [one.forecast_id for one in forecasts.recent(tx, mode=Mode.SIM)] == ["b"]
         assert forecasts.get(tx, "c") is None
-        assert forecasts.prune(tx, DAY + 1) == 1
 
 
 def test_a_signal_comes_back_as_it_was_to_the_bit(ledger: Ledger) -> None:
@@ -168,7 +165,7 @@ def test_refused_signals_are_kept_beside_taken_ones(ledger: Ledger) -> None:
         }
 
 
-def ids(found: list[signals.Signal]) -> list[str]:
+def ids(found: list[Signal]) -> list[str]:
     return [one.signal_id for one in found]
 
 
@@ -264,4 +261,3 @@ def test_findings(ledger: Ledger) -> None:
         assert findings.recent(tx, severity="high") == [finding]
         assert [one.finding_id for one in findings.recent(tx)] == ["x2", "x1"]
         assert [one.finding_id for one in findings.recent(tx, since=DAY + 1)] == ["x2"]
-        assert findings.prune(tx, DAY + 1) == 1

@@ -16,6 +16,7 @@ from sereno.core.mode import Mode
 from sereno.core.order import EquityPoint
 from sereno.store.ledger import (
     Ledger,
+    alerts,
     audit,
     counters,
     equity,
@@ -45,6 +46,7 @@ def fill_every_table(ledger: Ledger) -> None:
         instruments.save(tx, examples.BTC, RULES, examples.DAY)
         runs.start(tx, replace(RUN, holder="host:boot:42:7"))
         counters.add(tx, "things", {"kind": "a"}, 3)
+        alerts.add(tx, examples.alert())
         leases.acquire(tx, "job", "me", examples.DAY, 1000)
         forecasts.save(tx, "fc1", examples.HOURLY, Mode.PAPER, examples.outlook())
         examples.populate(tx)
@@ -115,7 +117,7 @@ def rules_of(tx: Connection) -> dict[str, object]:
 
 def test_down_and_up_again_with_data_in_every_table(ledger: Ledger) -> None:
     fill_every_table(ledger)
-    lost = {"findings": {"*"}, "counters": {"*"}, "job_runs": {"details", "holder"}}
+    lost = {"findings": {"*"}, "alerts": {"*"}, "counters": {"*"}, "job_runs": {"details", "holder"}}
     with ledger.read() as tx:
         before = contents(tx, lost)
     assert all(rows for rows in before.values())
@@ -123,7 +125,7 @@ def test_down_and_up_again_with_data_in_every_table(ledger: Ledger) -> None:
     assert revision(ledger) == "0001"
     with ledger.read() as tx:
         assert contents(tx, lost) == before
-        assert not {"findings", "counters"} & set(inspect(tx).get_table_names())
+        assert not {"alerts", "findings", "counters"} & set(inspect(tx).get_table_names())
     upgrade(ledger)
     with ledger.read() as tx:
         assert contents(tx, lost) == before

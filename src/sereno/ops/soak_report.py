@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sereno.core.files import replace_file
 from sereno.core.timeframe import DAY_MS, UtcMs, iso
 from sereno.ops.invariants import INVARIANTS, MOST
+from sereno.ops.retention import signals_whole_since
 from sereno.ops.run import Finished
 from sereno.store.ledger import equity, positions, signals
 from sereno.trading.statistics import Statistics, statistics
@@ -49,8 +50,9 @@ class SoakReport:
         cls, desk: Desk, runs: Sequence[Finished], start_ms: UtcMs, end_ms: UtcMs, wall_s: float
     ) -> SoakReport:
         """Read from the ledger what came of the runs."""
+        since = max(start_ms, signals_whole_since(desk.settings.retention, end_ms))
         with desk.ledger.read() as tx:
-            made = signals.recent(tx, None, MOST, start_ms - DAY_MS, mode=desk.mode)
+            made = signals.recent(tx, None, MOST, since - DAY_MS, mode=desk.mode)
             closed = positions.recent(tx, desk.mode, desk.account, MOST, closed_only=True)
             points = equity.series(tx, desk.mode, desk.account, since=start_ms)
         results = [float(p.pnl_quote) for p in reversed(closed) if p.pnl_quote is not None]
@@ -69,7 +71,7 @@ class SoakReport:
             first_equity=f"{points[0].equity_quote:.2f}" if points else "-",
             last_equity=f"{points[-1].equity_quote:.2f}" if points else "-",
             curve=tuple((p.ts, float(p.equity_quote)) for p in points),
-            broken={name: tuple(check(desk, start_ms)) for name, check in INVARIANTS},
+            broken={name: tuple(check(desk, since)) for name, check in INVARIANTS},
         )
 
     def lines(self) -> Iterator[str]:

@@ -113,7 +113,7 @@ def differences(stored: Signal, computed: Signal) -> Iterator[Difference]:
                 yield from _differ(f"forecast.{part.name}", getattr(old, part.name), getattr(new, part.name))
         elif field.name == "features":
             before, after = dict(old), dict(new)
-            for name in before | after:
+            for name in (before | after) if before else ():  # those of a refused signal are let go in time
                 yield from _differ(f"features.{name}", before.get(name), after.get(name))
         else:
             yield from _differ(field.name, old, new)

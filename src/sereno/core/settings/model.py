@@ -25,6 +25,7 @@ from sereno.core.settings.sections import (
     LogSettings,
     ModelSettings,
     NotifySettings,
+    RetentionSettings,
     RiskSettings,
     SignalSettings,
     SimSettings,
@@ -76,6 +77,7 @@ class Settings(BaseSettings):
     risk: RiskSettings = RiskSettings()
     jobs: JobSettings = JobSettings()
     api: ApiSettings = ApiSettings()
+    retention: RetentionSettings = RetentionSettings()
     notify: NotifySettings = NotifySettings()
     log: LogSettings = LogSettings()
 
@@ -209,6 +211,16 @@ def _slices_leave_rows(s: Settings) -> str | None:
     return f"models.test_frac + models.calibration_frac = {held_out:g} leaves too little to train on; keep it to 0.6"
 
 
+def _signals_outlive_their_features(s: Settings) -> str | None:
+    r = s.retention
+    if r.refused_features_days <= r.refused_signals_days:
+        return None
+    return (
+        f"retention.refused_features_days = {r.refused_features_days} is above retention.refused_signals_days = "
+        f"{r.refused_signals_days}: features cannot outlive their signal; lower it"
+    )
+
+
 def _candles_dir_exists(s: Settings) -> str | None:
     folder = s.sim.candles_dir
     if folder is None or folder.is_dir():
@@ -225,5 +237,6 @@ RELATIONS = (
     _caps_are_ordered,
     _embargo_covers_horizon,
     _slices_leave_rows,
+    _signals_outlive_their_features,
     _candles_dir_exists,
 )

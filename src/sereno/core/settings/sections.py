@@ -196,7 +196,9 @@ class SignalSettings(Section):
         0.0005, ge=0, le=1, description="least mean return that is forecast towards the side, as a fraction"
     )
     risk_max: Frac = Field(0.75, description="largest risk score")
-    min_reward_risk: float = Field(1.5, gt=0, description="least distance to target over distance to stop")
+    min_reward_risk: float = Field(
+        1.0, gt=0, description="least result at the target over the loss at the stop, both net of costs"
+    )
     cooldown_bars: int = Field(3, ge=0, description="bars to wait after a signal that was taken")
     adx_trend: float = Field(25.0, gt=0, lt=100, description="ADX at and above this is a trend")
     high_vol_atr_ratio: float = Field(
@@ -279,6 +281,27 @@ class ApiSettings(Section):
         """SHA-256 in hex of the token that is asked for; empty: none is."""
         token = self.token.get_secret_value()
         return sha256(token.encode()).hexdigest() if token else self.token_sha256
+
+
+class RetentionSettings(Section):
+    """For how long what the ledger need not keep is kept. Orders, fills, positions and the audit stay for ever."""
+
+    runs_days: int = Field(
+        180, ge=35, description="records of runs; of each job the newest that ended in each way stays"
+    )
+    findings_days: int = Field(400, ge=7, description="what the anomaly checks noticed")
+    alerts_days: int = Field(400, ge=7, description="alerts that were delivered or given up")
+    forecasts_days: int = Field(180, ge=1, description="forecasts; every signal has its own copy")
+    refused_features_days: int = Field(
+        90, ge=1, description="feature values of signals that said no; the signal itself stays longer"
+    )
+    refused_signals_days: int = Field(
+        400, ge=30, description="signals that said no and that nothing rests on; taken ones stay for ever"
+    )
+    equity_points_days: int = Field(90, ge=8, description="every point of the equity curve; then one a day")
+    model_versions_days: int = Field(
+        730, ge=30, description="the ledger's line about models that do not serve"
+    )
 
 
 class NotifySettings(Section):

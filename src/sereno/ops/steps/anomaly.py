@@ -13,11 +13,12 @@ from sereno.core.files import replace_json
 from sereno.core.ids import stable_id
 from sereno.core.instrument import Series
 from sereno.core.timeframe import DAY_MS, UtcMs, iso
+from sereno.ops import retention
 from sereno.ops.facts import job_states, last_ended, record_name
 from sereno.ops.jobs import Job
 from sereno.ops.run import Outcome, Run
 from sereno.ops.scheduler import quantum_ms
-from sereno.store.ledger import audit, equity, findings, forecasts, positions, runs
+from sereno.store.ledger import audit, equity, findings, positions, runs
 from sereno.store.ledger import signals as kept_signals
 from sereno.store.ledger.runs import JobRun, RunStatus
 from sereno.watch import checks
@@ -33,19 +34,16 @@ SIGNALS_SEEN = 200
 TRIPS_SEEN = 50
 DRAWDOWN_DAYS = 7
 RUNS_SEEN = 10
-KEEP_DAYS = 400
 TOLD = "anomaly.told"
 RECOVERED = "anomaly.recovered"
 _log = structlog.get_logger("sereno.anomaly")
 
 
 def look_for_anomalies(desk: Desk, _run: Run) -> Outcome:
-    """Look, keep, tell; forget records older than `KEEP_DAYS`. A channel that fails fails the run: silence must not look like health."""
+    """Look, keep, tell, and let old records go. A channel that fails fails the run: silence must not look like health."""
     now = desk.clock.now_ms()
     noticed = look(desk, now)
     with desk.ledger.begin() as tx:
-        for old in (runs, findings, forecasts):
-            old.prune(tx, now - KEEP_DAYS * DAY_MS)
         for one in noticed:
             findings.add(tx, _finding(one, now))
     for one in noticed:
@@ -54,10 +52,10 @@ def look_for_anomalies(desk: Desk, _run: Run) -> Outcome:
         )
     replace_json(desk.paths.reports / "anomalies.json", _page(noticed, now))
     fault = _tell(desk, noticed, now)
+    let_go = retention.apply(desk.ledger, desk.settings.retention, desk.mode, now)
     counts = {s.value: sum(one.severity is s for one in noticed) for s in Severity}
-    return Outcome(
-        len(noticed), {"severities": counts, "findings": [_plain(n) for n in noticed]}, failed=fault
-    )
+    details = {"severities": counts, "findings": [_plain(n) for n in noticed], "let_go": let_go}
+    return Outcome(len(noticed), details, failed=fault)
 
 
 def look(desk: Desk, now: UtcMs) -> tuple[Noticed, ...]:

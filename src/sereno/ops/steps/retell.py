@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sereno.core.candle import Candles
@@ -32,6 +33,8 @@ def story_of(desk: Desk, signal: Signal) -> str:
     try:
         row = live_row(candles_of(desk, signal), atr_bars=settings.barriers.atr_bars).row
         side = signal.side or Decision.LONG
+        if not signal.features:  # let go in time; the same candles give the same values
+            signal = replace(signal, features=tuple(zip(row.names, row.values.tolist(), strict=True)))
         contributions = forecaster_of(desk, signal).contributions(row, side)
     except SkipThis as cause:
         note = f"\n\nThe drivers cannot be told any more: {cause}."

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Column, Row, Table, Text, TypedColumns, func, select
+from sqlalchemy import Column, ColumnElement, Row, Table, Text, TypedColumns, exists, func, select
 
 from sereno.core.mode import Mode
 from sereno.core.order import EquityPoint
-from sereno.core.timeframe import UtcMs
+from sereno.core.timeframe import DAY_MS, UtcMs
 from sereno.store.ledger.columns import Exact, Tx, Word, metadata, one_of, whole
 from sereno.store.ledger.rows import put
 
@@ -71,6 +71,19 @@ def latest(tx: Tx, mode: Mode, account: str) -> EquityPoint | None:
     wanted = select(table).where(c.mode == mode, c.account == account).order_by(c.ts.desc()).limit(1)
     row = tx.execute(wanted).one_or_none()
     return None if row is None else _point(row)
+
+
+def old(before_ms: UtcMs) -> ColumnElement[bool]:
+    """Points before a moment, save the last of each UTC day and the first of all, from which results count."""
+    c, later, first = table.c, table.alias("later"), table.alias("first")
+    of_day = exists().where(
+        later.c.mode == c.mode,
+        later.c.account == c.account,
+        later.c.ts > c.ts,
+        later.c.ts < (c.ts // DAY_MS + 1) * DAY_MS,
+    )
+    not_first = exists().where(first.c.mode == c.mode, first.c.account == c.account, first.c.ts < c.ts)
+    return (c.ts < before_ms) & of_day & not_first
 
 
 def _point(row: Row[Any]) -> EquityPoint:

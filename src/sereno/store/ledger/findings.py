@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-from sqlalchemy import Column, Index, Table, Text, TypedColumns, delete, select
+from sqlalchemy import Column, ColumnElement, Index, Table, Text, TypedColumns, select
 
 from sereno.core.timeframe import UtcMs
 from sereno.store.ledger.columns import Json, Tx, metadata, whole
@@ -61,6 +61,6 @@ def recent(
     ]
 
 
-def prune(tx: Tx, before_ms: UtcMs) -> int:
-    """Drop findings older than a moment; how many."""
-    return tx.execute(delete(table).where(table.c.ts < before_ms)).rowcount
+def old(before_ms: UtcMs) -> ColumnElement[bool]:
+    """Findings older than a moment."""
+    return table.c.ts < before_ms

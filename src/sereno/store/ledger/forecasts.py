@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Column, Index, Row, Table, Text, TypedColumns, delete, select
+from sqlalchemy import CheckConstraint, Column, ColumnElement, Index, Row, Table, Text, TypedColumns, select
 
 from sereno.core.errors import SkipThis
 from sereno.core.forecast import Forecast
@@ -96,9 +96,9 @@ def recent(
     return [_stored(row) for row in tx.execute(wanted).all()]
 
 
-def prune(tx: Tx, before_ms: UtcMs) -> int:
-    """Drop forecasts older than a moment; how many. Signals keep their own copy of the numbers."""
-    return tx.execute(delete(table).where(table.c.ts < before_ms)).rowcount
+def old(before_ms: UtcMs) -> ColumnElement[bool]:
+    """Forecasts older than a moment. Signals keep their own copy of the numbers."""
+    return table.c.ts < before_ms
 
 
 def series_values(series: Series) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import Column, Index, Table, Text, TypedColumns, select, update
+from sqlalchemy import Column, ColumnElement, Index, Table, Text, TypedColumns, select, update
 
 from sereno.core.errors import StopTrading
 from sereno.core.timeframe import UtcMs
@@ -78,3 +78,8 @@ def recent(
     wanted = wanted if series_key is None else wanted.where(c.series_key == series_key)
     wanted = wanted if serving is None else wanted.where(c.serving == serving)
     return [ModelVersion(**row._mapping) for row in tx.execute(wanted).all()]
+
+
+def old(before_ms: UtcMs) -> ColumnElement[bool]:
+    """Versions made before a moment that do not serve."""
+    return (table.c.created_ms < before_ms) & ~table.c.serving

@@ -7,7 +7,19 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Column, Index, Row, Table, Text, TypedColumns, delete, select, text, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Index,
+    Row,
+    Table,
+    Text,
+    TypedColumns,
+    exists,
+    select,
+    text,
+    update,
+)
 
 from sereno.core.errors import StopTrading
 from sereno.core.mode import Mode
@@ -137,11 +149,16 @@ def running(tx: Tx, job: str | None = None) -> list[JobRun]:
     return _runs(tx, wanted if job is None else wanted.where(c.job == job))
 
 
-def prune(tx: Tx, before_ms: UtcMs) -> int:
-    """Drop ended runs that began before a moment; how many."""
-    c = table.c
-    old = (c.started_ms < before_ms) & (c.status != RunStatus.RUNNING)
-    return tx.execute(delete(table).where(old)).rowcount
+def old(before_ms: UtcMs) -> ColumnElement[bool]:
+    """Ended runs that began before a moment; of each job the newest that ended in each way stays."""
+    c, newer = table.c, table.alias("newer")
+    has_newer = exists().where(
+        newer.c.job == c.job,
+        newer.c.mode == c.mode,
+        newer.c.status == c.status,
+        newer.c.started_ms > c.started_ms,
+    )
+    return (c.started_ms < before_ms) & (c.status != RunStatus.RUNNING) & has_newer
 
 
 def _count(tx: Tx, job: str, mode: Mode, status: RunStatus) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sereno.store.ledger import (
+    alerts,
     audit,
     counters,
     equity,
@@ -21,6 +22,7 @@ from sereno.store.ledger import (
 from sereno.store.ledger.columns import metadata
 
 AGGREGATES = (
+    alerts,
     audit,
     counters,
     equity,

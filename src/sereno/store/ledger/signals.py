@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Column, Index, Row, Select, Table, Text, func, select
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    ColumnElement,
+    Index,
+    Row,
+    Select,
+    Table,
+    Text,
+    and_,
+    exists,
+    func,
+    select,
+)
 
 from sereno.core.instrument import Instrument, Series
 from sereno.core.mode import Mode
 from sereno.core.signal import Decision, Regime, Signal
 from sereno.core.timeframe import Timeframe, UtcMs
+from sereno.store.ledger import orders, positions
 from sereno.store.ledger.columns import (
     Exact,
     Flag,
@@ -83,6 +97,9 @@ table = Table(
     Index("signals_by_ts", "ts"),
     sqlite_strict=True,
 )
+
+WITHOUT_FEATURES: Mapping[str, object] = {"features": []}
+"""What letting the features of a signal go leaves of them. No signal is made without any."""
 
 _OWN = [
     "signal_id",
@@ -178,6 +195,18 @@ def count(
         wanted = wanted.where(c.instrument == series.instrument, c.timeframe == series.timeframe)
     found = {row[0]: int(row[1]) for row in tx.execute(wanted).all()}
     return {decision: found.get(decision, 0) for decision in Decision}
+
+
+def refused(before_ms: UtcMs) -> ColumnElement[bool]:
+    """Signals before a moment that said no and that no order or position rests on."""
+    c = table.c
+    used = [exists().where(other.c.signal_id == c.signal_id) for other in (orders.table, positions.table)]
+    return and_(c.ts < before_ms, c.decision == Decision.NO_TRADE, *(~one for one in used))
+
+
+def refused_with_features(before_ms: UtcMs) -> ColumnElement[bool]:
+    """Those of them that still have their features, which are most of a signal's size."""
+    return refused(before_ms) & (table.c.features != WITHOUT_FEATURES["features"])
 
 
 def _newest(series: Series | None) -> Select[Any]:
