@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -25,8 +25,9 @@ from sereno.core.instrument import Instrument, Market, Series
 from sereno.core.mode import Mode
 from sereno.core.timeframe import Timeframe, UtcMs
 from sereno.store import lake_facts, lake_gaps, lake_mark, lake_merge, lake_table
+from sereno.store.lake_past import Past, past_of
 from sereno.store.lake_shelf import Shelf
-from sereno.store.lake_table import CANDLES, CORRECTION_ROWS, FACTS, Tables
+from sereno.store.lake_table import CANDLES, CORRECTION_ROWS, FACTS, SCANNED, Tables
 from sereno.store.lake_words import Appended, Correction, Damage, Extent, Gap, Origin
 from sereno.store.manifest import CORRECTIONS, Content
 from sereno.store.objects import LocalObjects, Objects
@@ -68,11 +69,13 @@ class Lake:
         lake_merge.check(series, candles, now)
         if not len(candles):
             return Appended(0, 0)
-        rows = lake_table.candle_rows(candles, source=source, mode=mode)
-        months = list(lake_table.by_month(rows, "open_ms"))
         shelf = self._candle_shelf(series)
         done = Appended(0, 0)
-        with shelf.writing():
+        with shelf.writing() as manifest:
+            rows = lake_table.candle_rows(
+                candles, source=source, mode=mode, now=now, newest_ms=manifest.last_ms
+            )
+            months = list(lake_table.by_month(rows, "open_ms"))
             for start in range(0, len(months), _MONTHS_AT_ONCE):
                 done = _sum(done, _append_months(shelf, months[start : start + _MONTHS_AT_ONCE], now))
             self._forget_found(series, shelf)
@@ -88,25 +91,30 @@ class Lake:
     ) -> Candles:
         """Candles with since <= open_ms < until, oldest first; None leaves that side open.
 
-        as_of  takes back the corrections that were noticed after this moment
+        as_of  what was read here right after the last write at or before this moment
 
         Raises SkipThis when a file that is needed is damaged (see the module).
         """
-        shelf = self._candle_shelf(series)
-        parts = [lake_table.from_parquet(data) for data in _month_files(shelf, since, until)]
+        if as_of is not None:
+            return self.past(series, since, until).as_of(as_of)
+        files = _month_files(self._candle_shelf(series), since, until)
+        parts = [lake_table.prices_of(data) for data in files]
         table = pl.concat(parts) if parts else CANDLES.empty()
-        block = lake_table.candle_block(series.timeframe, table).between(since, until)
-        return block if as_of is None else lake_merge.undo(block, self.corrections(series), as_of)
+        return lake_table.candle_block(series.timeframe, table).between(since, until)
+
+    def past(self, series: Series, since: UtcMs | None = None, until: UtcMs | None = None) -> Past:
+        """The same candles with how they came to be so; raises as `candles` does."""
+        shelf = self._candle_shelf(series)
+        parts = [lake_table.from_parquet(data, CANDLES) for data in _month_files(shelf, since, until)]
+        rows = lake_table.between(pl.concat([CANDLES.empty(), *parts]), since, until)
+        return past_of(series.timeframe, rows, shelf.manifest().lapses, self._correction_rows(shelf))
 
     def scan(self, series: Series, since: UtcMs | None = None, until: UtcMs | None = None) -> pl.LazyFrame:
         """The same rows as a lazy frame: open_ms, open, high, low, close, volume, source, mode."""
-        files: list[IO[bytes]] = [
-            BytesIO(data) for data in _month_files(self._candle_shelf(series), since, until)
-        ]
-        frame = pl.scan_parquet(files) if files else CANDLES.empty().lazy()
-        if since is not None:
-            frame = frame.filter(pl.col("open_ms") >= since)
-        return frame if until is None else frame.filter(pl.col("open_ms") < until)
+        files = _month_files(self._candle_shelf(series), since, until)
+        parts = [pl.scan_parquet(BytesIO(data)).select(SCANNED) for data in files]
+        frame = pl.concat([CANDLES.empty().lazy().select(SCANNED), *parts])
+        return lake_table.between(frame, since, until)
 
     def extent(self, series: Series) -> Extent | None:
         """How much is stored; None if nothing is."""
@@ -122,8 +130,11 @@ class Lake:
 
     def corrections(self, series: Series) -> tuple[Correction, ...]:
         """Every change of a closed candle, in the order in which they were noticed."""
-        data = self._candle_shelf(series).read(CORRECTIONS)
-        return () if data is None else lake_merge.corrections_of(lake_table.from_parquet(data))
+        return lake_merge.corrections_of(self._correction_rows(self._candle_shelf(series)))
+
+    def _correction_rows(self, shelf: Shelf) -> pl.DataFrame:
+        data = shelf.read(CORRECTIONS)
+        return CORRECTION_ROWS.empty() if data is None else lake_table.from_parquet(data, CORRECTION_ROWS)
 
     # trust
 
@@ -202,7 +213,7 @@ class Lake:
         known_at  only what was known then; None: what is known now
         """
         shelf = self._shelf(lake_facts.folder(name, instrument), FACTS)
-        parts = [lake_table.from_parquet(data) for data in _month_files(shelf, since, until)]
+        parts = [lake_table.from_parquet(data, FACTS) for data in _month_files(shelf, since, until)]
         return lake_facts.visible(pl.concat([FACTS.empty(), *parts]), since, until, known_at)
 
     def verify_facts(self, name: str, instrument: Instrument) -> tuple[Damage, ...]:

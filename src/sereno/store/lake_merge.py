@@ -54,7 +54,7 @@ def check(series: Series, candles: Candles, now: UtcMs) -> None:
 def merge(old: pl.DataFrame, new: pl.DataFrame, now: UtcMs) -> Merged:
     """Rows of one month, both sorted by open time.
 
-    An unchanged candle keeps its provenance; a changed one takes the newcomer's.
+    An unchanged candle keeps its provenance; a changed one takes the newcomer's, and when it came.
     """
     none = CORRECTION_ROWS.empty()
     if old.height == 0 or old["open_ms"][-1] < new["open_ms"][0]:
@@ -71,8 +71,11 @@ def merge(old: pl.DataFrame, new: pl.DataFrame, now: UtcMs) -> Merged:
         return Merged(None, 0, unchanged, none)
     replaced = np.ones(len(have), dtype=bool)
     replaced[at[changed]] = False
-    table = pl.concat([old.filter(pl.Series(replaced)), new.filter(pl.Series(~same))]).sort("open_ms")
-    told = _told(old[at[changed]], new.filter(pl.Series(changed)), now)
+    before, after = old[at[changed]], new.filter(pl.Series(changed))
+    dated = after.with_columns(before["arrived_ms"], before["late"])
+    parts = [old.filter(pl.Series(replaced)), new.filter(pl.Series(~known)), dated]
+    table = pl.concat(parts).sort("open_ms")
+    told = _told(before, after, now)
     return Merged(table.rechunk(), int((~known).sum()), unchanged, told)
 
 
@@ -102,15 +105,3 @@ def corrections_of(rows: pl.DataFrame) -> tuple[Correction, ...]:
         )
         for row in rows.to_dicts()
     )
-
-
-def undo(candles: Candles, corrections: tuple[Correction, ...], as_of: UtcMs) -> Candles:
-    """The candles as they were believed to be at `as_of`. Changes the given arrays in place."""
-    for correction in reversed(corrections):
-        if correction.noticed_ms <= as_of:
-            continue
-        row = int(np.searchsorted(candles.open_ms, correction.open_ms))
-        if row < len(candles) and candles.open_ms[row] == correction.open_ms:
-            for name in PRICES:
-                getattr(candles, name)[row] = getattr(correction.old, name)
-    return candles

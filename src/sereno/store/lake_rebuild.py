@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from hashlib import sha256
 
 import polars as pl
@@ -47,7 +46,9 @@ def rebuilt(objects: Objects, folder: str, shape: Shape) -> Manifest:
         kept_as = f"{QUARANTINE}/{folder}/{sha256(broken.data).hexdigest()[:12]}.{MANIFEST}"
         objects.put(kept_as, broken.data)
     fault = "the manifest was broken" if broken else "the manifest was gone"
-    manifest = Manifest(lost=(Damage(key, f"{fault}; known gaps are forgotten", kept_as, *NO_RANGE),))
+    manifest = Manifest(
+        lost=(Damage(key, f"{fault}; known gaps and lapses are forgotten", kept_as, *NO_RANGE),)
+    )
     for name in file_names(objects, folder):
         manifest = _adopted(objects, folder, name, shape, manifest)
     return manifest
@@ -70,4 +71,4 @@ def _adopted(objects: Objects, folder: str, name: str, shape: Shape, manifest: M
         return manifest.with_slot(name, Slot(content))
     first_ms, after_ms = (0, 0) if name == CORRECTIONS else lake_table.month_span(name)
     damage = put_aside(objects, folder, name, (first_ms, after_ms - 1))
-    return replace(manifest, lost=(*manifest.lost, damage))
+    return manifest.bereft(name, damage)

@@ -19,7 +19,7 @@ from sereno.core.errors import SkipThis
 from sereno.core.timeframe import UtcMs
 from sereno.store import lake_table
 from sereno.store.lake_rebuild import NO_RANGE, file_names, put_aside, rebuilt, standing
-from sereno.store.lake_table import Shape, Tables
+from sereno.store.lake_table import CORRECTION_ROWS, Shape, Tables
 from sereno.store.lake_words import Damage
 from sereno.store.manifest import CORRECTIONS, MANIFEST, Content, Manifest, Slot, decode, encode
 from sereno.store.objects import Objects, Stamp, Stored
@@ -103,7 +103,7 @@ class Shelf:
     def read_table(self, name: str) -> pl.DataFrame:
         """Checked rows of one file; raises as `read` does."""
         data = self.read(name)
-        return self.shape.empty() if data is None else lake_table.from_parquet(data)
+        return self.shape.empty() if data is None else lake_table.from_parquet(data, self.shape)
 
     def verify(self) -> tuple[Damage, ...]:
         """Hash every file and quarantine the damaged; all ranges that wait to be collected again.
@@ -144,7 +144,7 @@ class Shelf:
         if data is None:
             self._quarantine(name, manifest)
             return (shape or self.shape).empty()
-        return lake_table.from_parquet(data)
+        return lake_table.from_parquet(data, shape or self.shape)
 
     def write(self, tables: Mapping[str, pl.DataFrame], now: UtcMs) -> None:
         """Replace files by these tables, inside `writing`; durable when it returns.
@@ -154,7 +154,7 @@ class Shelf:
         """
         manifest = self._manifest_locked()
         before = manifest.files.get(CORRECTIONS, Slot(None)).current
-        manifest = replace(manifest, corrections_before=before.rows if before else 0)
+        manifest = replace(manifest.dated(now), corrections_before=before.rows if before else 0)
         written: dict[str, tuple[bytes, Content]] = {}
         for name in sorted(tables, key=lambda name: (name != CORRECTIONS, name)):
             written[name] = lake_table.to_parquet(tables[name], stamp=self.shape.stamp, now=now)
@@ -222,7 +222,7 @@ class Shelf:
         data = self._vouched(CORRECTIONS, settled) if CORRECTIONS in files else None
         if data is None:
             return settled
-        told = lake_table.from_parquet(data)
+        told = lake_table.from_parquet(data, CORRECTION_ROWS)
         kept = standing(told, manifest.corrections_before, undone)
         if kept.height == told.height:
             return settled
@@ -258,7 +258,7 @@ class Shelf:
         slot = manifest.files[name]
         span = (slot.claim.first_ms, slot.claim.last_ms) if slot.claim else lake_table.month_span(name)
         damage = put_aside(self._objects, self.folder, name, NO_RANGE if name == CORRECTIONS else span)
-        self._put_manifest(replace(manifest.with_slot(name, None), lost=(*manifest.lost, damage)))
+        self._put_manifest(manifest.bereft(name, damage))
         return damage
 
     def _manifest_or_none(self) -> Manifest | None:

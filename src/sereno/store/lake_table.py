@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import polars as pl
@@ -23,27 +23,48 @@ if TYPE_CHECKING:
 
 PRICES = ("open", "high", "low", "close", "volume")
 _PROVENANCE: SchemaDict = {"source": pl.String, "mode": pl.String}
+_ARRIVAL: SchemaDict = {"arrived_ms": pl.Int64, "late": pl.Boolean}
 _DIGEST_KEY = "sereno.columns_sha256"
 _TABLES_KEPT = 8
+
+Table = TypeVar("Table", pl.DataFrame, pl.LazyFrame)
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Columns of one kind of table; `stamp` sorts the rows and says into which month they fall."""
+    """Columns of one kind of table; `stamp` sorts the rows and says into which month they fall.
+
+    later  columns that older files lack; null in their rows
+    """
 
     stamp: str
     columns: SchemaDict
     unique: bool
+    later: tuple[str, ...] = ()
 
     def empty(self) -> pl.DataFrame:
         """A table without rows."""
         return pl.DataFrame(schema=self.columns)
 
+    def completed(self, table: pl.DataFrame) -> pl.DataFrame:
+        """A table of a file, with the columns that its format did not have yet."""
+        absent = [name for name in self.later if name not in table.columns]
+        nulls = (pl.lit(None, dtype=self.columns[name]).alias(name) for name in absent)
+        return table.with_columns(nulls) if absent else table
+
+    def fits(self, table: pl.DataFrame) -> bool:
+        """Whether a file's table has these columns, but perhaps the later ones."""
+        return self.completed(table).schema == pl.Schema(self.columns)
+
 
 CANDLES = Shape(
-    "open_ms", {"open_ms": pl.Int64, **dict.fromkeys(PRICES, pl.Float64), **_PROVENANCE}, unique=True
+    "open_ms",
+    {"open_ms": pl.Int64, **dict.fromkeys(PRICES, pl.Float64), **_PROVENANCE, **_ARRIVAL},
+    unique=True,
+    later=tuple(_ARRIVAL),
 )
 FACTS = Shape("ts", {"ts": pl.Int64, "known_at": pl.Int64, "value": pl.Float64, **_PROVENANCE}, unique=False)
+SCANNED = ("open_ms", *PRICES, *_PROVENANCE)
 CORRECTION_ROWS = Shape(
     "open_ms",
     {
@@ -96,9 +117,14 @@ def content_of(table: pl.DataFrame, data: bytes, *, stamp: str, written_ms: UtcM
     )
 
 
-def from_parquet(data: bytes) -> pl.DataFrame:
+def from_parquet(data: bytes, shape: Shape) -> pl.DataFrame:
     """The table in bytes that a digest has vouched for."""
-    return pl.read_parquet(BytesIO(data))
+    return shape.completed(pl.read_parquet(BytesIO(data)))
+
+
+def prices_of(data: bytes) -> pl.DataFrame:
+    """The columns of a candle alone, as `from_parquet`."""
+    return pl.read_parquet(BytesIO(data), columns=["open_ms", *PRICES])
 
 
 def salvage(data: bytes, shape: Shape) -> pl.DataFrame | None:
@@ -108,31 +134,36 @@ def salvage(data: bytes, shape: Shape) -> pl.DataFrame | None:
         vouched = pl.read_parquet_metadata(BytesIO(data)).get(_DIGEST_KEY)
     except (pl.exceptions.PolarsError, OSError, ValueError):
         return None
-    right = table.schema == pl.Schema(shape.columns) and table.height > 0
-    return table if right and vouched == _digest(table) else None
+    right = shape.fits(table) and table.height > 0
+    return shape.completed(table) if right and vouched == _digest(table) else None
 
 
 def _digest(table: pl.DataFrame) -> str:
-    """SHA-256 (hex) over all columns, text by its hash-free bytes."""
+    """SHA-256 (hex) over all columns, text by its runs; null counts as -1."""
     hashed = sha256()
     for column in table.iter_columns():
         if column.dtype == pl.String:
-            hashed.update("\n".join(f"{row['value']}\t{row['len']}" for row in _runs(column)).encode())
+            hashed.update(
+                "\n".join(f"{run['value']}\t{run['len']}" for run in column.rle().to_list()).encode()
+            )
         else:
-            hashed.update(np.ascontiguousarray(column.to_numpy()).tobytes())
+            known = column.cast(pl.Int64).fill_null(-1) if column.null_count() else column
+            hashed.update(np.ascontiguousarray(known.to_numpy()).tobytes())
     return hashed.hexdigest()
 
 
-def _runs(column: pl.Series) -> list[dict[str, object]]:
-    return column.rle().struct.rename_fields(["len", "value"]).to_frame("run").unnest("run").to_dicts()
+def candle_rows(
+    candles: Candles, *, source: str, mode: Mode, now: UtcMs, newest_ms: UtcMs | None
+) -> pl.DataFrame:
+    """Rows of the lake from a column block that arrives now.
 
-
-def candle_rows(candles: Candles, *, source: str, mode: Mode) -> pl.DataFrame:
-    """Rows of the lake from a column block."""
-    columns = {name: getattr(candles, name) for name in ("open_ms", *PRICES)}
-    return pl.DataFrame(columns, schema_overrides={"open_ms": pl.Int64}).with_columns(
-        pl.lit(source).alias("source"), pl.lit(mode.value).alias("mode")
-    )
+    newest_ms  open of the newest candle stored so far: those before it come late
+    """
+    late = np.zeros(len(candles), np.bool_) if newest_ms is None else candles.open_ms < newest_ms
+    known = {"source": source, "mode": mode.value, "arrived_ms": now}
+    repeated = {name: pl.Series([value]).new_from_index(0, len(candles)) for name, value in known.items()}
+    prices = {name: getattr(candles, name) for name in ("open_ms", *PRICES)}
+    return pl.DataFrame({**prices, **repeated, "late": late}, schema=CANDLES.columns)
 
 
 def candle_block(timeframe: Timeframe, table: pl.DataFrame) -> Candles:
@@ -143,6 +174,12 @@ def candle_block(timeframe: Timeframe, table: pl.DataFrame) -> Candles:
 
     stamps: I64 = table["open_ms"].to_numpy(writable=True)
     return Candles(timeframe, stamps, *(floats(name) for name in PRICES))
+
+
+def between(table: Table, since: UtcMs | None, until: UtcMs | None) -> Table:
+    """Rows with since <= open_ms < until; None leaves that side open."""
+    inside = table if since is None else table.filter(pl.col("open_ms") >= since)
+    return inside if until is None else inside.filter(pl.col("open_ms") < until)
 
 
 def month_of(at: UtcMs) -> str:

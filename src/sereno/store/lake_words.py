@@ -55,6 +55,18 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
+class Lapse:
+    """Candles that were stored once and went with a damaged file: first_ms <= open_ms <= last_ms.
+
+    gone_ms  moment of the first write after the loss; None until there was one
+    """
+
+    first_ms: UtcMs
+    last_ms: UtcMs
+    gone_ms: UtcMs | None
+
+
+@dataclass(frozen=True, slots=True)
 class Damage:
     """One file that could not be trusted: where its bytes lie now, and what to collect again.
 

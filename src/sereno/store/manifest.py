@@ -13,12 +13,13 @@ from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
+from sereno.core.errors import FixConfig
 from sereno.core.timeframe import UtcMs
-from sereno.store.lake_words import Damage, Gap
+from sereno.store.lake_words import Damage, Gap, Lapse
 
 MANIFEST = "manifest.json"
 CORRECTIONS = "corrections"
-_FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +57,16 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """One folder: its files by name (`2024-01`, `corrections`), what was lost, what nobody has."""
+    """One folder: its files by name (`2024-01`, `corrections`), what was lost, what nobody has.
+
+    lost      ranges that wait to be collected again
+    lapses    every range that was ever lost, in the order of the losses
+    """
 
     files: Mapping[str, Slot] = field(default_factory=dict)
     lost: tuple[Damage, ...] = ()
     known_gaps: tuple[Gap, ...] = ()
+    lapses: tuple[Lapse, ...] = ()
     corrections_before: int = 0
 
     @property
@@ -73,6 +79,11 @@ class Manifest:
         known = {name: slot.current for name, slot in sorted(self.files.items()) if name != CORRECTIONS}
         return {name: content for name, content in known.items() if content is not None}
 
+    @property
+    def last_ms(self) -> UtcMs | None:
+        """The newest accepted stamp; None if there is none."""
+        return max((content.last_ms for content in self.contents().values()), default=None)
+
     def with_slot(self, name: str, slot: Slot | None) -> Manifest:
         """The manifest with one file replaced, or taken out."""
         files = {key: value for key, value in self.files.items() if key != name}
@@ -80,15 +91,29 @@ class Manifest:
             files[name] = slot
         return replace(self, files=files)
 
+    def bereft(self, name: str, damage: Damage) -> Manifest:
+        """The manifest without a file that could not be trusted, its range noted as lost."""
+        lapses = (Lapse(damage.first_ms, damage.last_ms, None),) if damage.has_range else ()
+        kept = self.with_slot(name, None)
+        return replace(kept, lost=(*self.lost, damage), lapses=(*self.lapses, *lapses))
+
+    def dated(self, now: UtcMs) -> Manifest:
+        """The manifest with the losses since the last write dated: whoever met them had no clock."""
+        known = (replace(one, gone_ms=now) if one.gone_ms is None else one for one in self.lapses)
+        return replace(self, lapses=tuple(known))
+
 
 def encode(manifest: Manifest) -> bytes:
     """JSON that carries its own digest."""
-    body = json.dumps(asdict(manifest) | {"format": _FORMAT}, sort_keys=True, separators=(",", ":"))
+    body = json.dumps(asdict(manifest) | {"format": FORMAT}, sort_keys=True, separators=(",", ":"))
     return f'{{"sha256":"{sha256(body.encode()).hexdigest()}","manifest":{body}}}\n'.encode()
 
 
 def decode(data: bytes) -> Manifest | None:
-    """The manifest, or None if these bytes are not exactly what `encode` wrote."""
+    """The manifest, or None if these bytes are not exactly what `encode` wrote, in this format or an older.
+
+    Raises FixConfig for a newer one: to take it for broken would put a sound lake in quarantine.
+    """
     head, mark, rest = data.partition(b',"manifest":')
     body = rest.removesuffix(b"}\n")
     if not mark or head != b'{"sha256":"' + sha256(body).hexdigest().encode() + b'"':
@@ -96,9 +121,15 @@ def decode(data: bytes) -> Manifest | None:
     return _manifest(json.loads(body))
 
 
-def _manifest(body: dict[str, Any]) -> Manifest | None:
-    if body["format"] != _FORMAT:
-        return None
+def refuse_newer(found: int, where: str) -> None:
+    """Raises FixConfig when the lake was written by a newer program."""
+    if found > FORMAT:
+        remedy = "a newer Sereno has written this lake: run that one, or name another in lake.url"
+        raise FixConfig("lake.newer_format", remedy=remedy, where=where, found=found, known=FORMAT)
+
+
+def _manifest(body: dict[str, Any]) -> Manifest:
+    refuse_newer(body["format"], MANIFEST)
     return Manifest(
         files={
             name: Slot(_content(slot["current"]), _content(slot["pending"]))
@@ -106,6 +137,7 @@ def _manifest(body: dict[str, Any]) -> Manifest | None:
         },
         lost=tuple(Damage(**row) for row in body["lost"]),
         known_gaps=tuple(Gap(**row) for row in body["known_gaps"]),
+        lapses=tuple(Lapse(**row) for row in body.get("lapses", ())),
         corrections_before=body["corrections_before"],
     )
 
