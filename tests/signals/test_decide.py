@@ -17,7 +17,7 @@ from sereno.core.settings.sections import BarrierSettings, CostSettings, SignalS
 from sereno.core.signal import Decision, Regime
 from sereno.core.timeframe import HOUR_MS, Timeframe
 from sereno.signals import decide as room
-from sereno.signals.decide import decide, floors_of, utility
+from sereno.signals.decide import decide, floors_of, net_reward_risk, utility
 from sereno.signals.words import Reason, RiskVerdict, Situation, Verdict
 from tests.trading.worlds import START, forecast
 
@@ -176,6 +176,42 @@ def test_whatever_is_taken_clears_every_floor(
     assert risk <= floors.risk_max
     worth = utility(verdict.confidence, 2 * atr / 100, atr / 100, CostSettings().round_trip_frac)
     assert worth > 0.0
+    ratio = net_reward_risk(verdict.decision, atr, 100.0, barriers=BarrierSettings(), costs=CostSettings())
+    assert ratio is not None
+    assert ratio >= SignalSettings().min_reward_risk * (1 - 1e-6)
+
+
+SURE = {"prob_up": 0.9, "prob_down": 0.05}
+
+
+@pytest.mark.parametrize("atr", [0.2, 0.3, 0.45, 0.5, 1.0, 3.0])
+@pytest.mark.parametrize("floor", [0.5, 1.0, 1.5])
+def test_the_reward_to_risk_floor_bites_on_what_the_levels_bring_after_costs(
+    atr: float, floor: float
+) -> None:
+    """Target 2 ATR and stop 1 ATR are 2:1 on paper everywhere; in a quiet market costs eat that up."""
+    entry, fee = 100.0 * 1.0002, 0.001
+    reward = (100.0 + 2 * atr) * (1 - fee) - entry * (1 + fee)
+    loss = entry * (1 + fee) - (100.0 - atr) * 0.9998 * (1 - fee)
+    verdict = decided(atr=atr, **SURE, signals=SignalSettings(min_reward_risk=floor))
+    assert (verdict.reason is Reason.REWARD_RISK_BELOW_MIN) == (reward / loss < floor)
+    assert verdict.reason in (Reason.REWARD_RISK_BELOW_MIN, Reason.TAKEN)
+
+
+def test_the_reward_to_risk_floor_bites_at_its_default() -> None:
+    assert decided(atr=0.45, **SURE).reason is Reason.REWARD_RISK_BELOW_MIN
+    assert decided(atr=0.55, **SURE).decision is Decision.LONG
+    cheap = CostSettings(fee_bps=5.0)
+    assert decided(atr=0.45, **SURE, costs=cheap).decision is Decision.LONG
+
+
+def test_without_costs_reward_to_risk_is_that_of_the_barriers() -> None:
+    free = CostSettings(fee_bps=0, slippage_bps=0)
+    for atr in (0.01, 1.0, 7.0):
+        for side in (Decision.LONG, Decision.SHORT):
+            found = net_reward_risk(side, atr, 100.0, barriers=BarrierSettings(), costs=free)
+            assert found == pytest.approx(2.0, rel=1e-5)
+    assert net_reward_risk(Decision.LONG, 1e-10, 100.0, barriers=BarrierSettings(), costs=free) is None
 
 
 def test_trap_b12_7_refusals_are_values_and_nothing_is_swallowed() -> None:

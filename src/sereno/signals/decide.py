@@ -22,7 +22,7 @@ from sereno.core.errors import StopTrading
 from sereno.core.forecast import Forecast
 from sereno.core.instrument import Market
 from sereno.core.money import round_money
-from sereno.core.position_rules import distance, level
+from sereno.core.position_rules import distance, entry_fill, exit_fill, level, levels, net_frac
 from sereno.core.settings.sections import BarrierSettings, CostSettings, SignalSettings
 from sereno.core.signal import Decision, Regime
 from sereno.core.timeframe import iso
@@ -42,7 +42,11 @@ class Floors:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """One side's prospects; fractions are of the entry, the expected return is towards the side."""
+    """One side's prospects; fractions are of the entry, the expected return is towards the side.
+
+    reward_frac, risk_frac  distances to target and stop, before costs
+    reward_risk             what the target would bring over what the stop would cost, both net of costs
+    """
 
     side: Decision
     probability: float
@@ -50,6 +54,7 @@ class Edge:
     risk_frac: float
     utility: float
     expected_return: float
+    reward_risk: float | None
 
 
 def floors_of(settings: SignalSettings, regime: Regime) -> Floors:
@@ -68,6 +73,24 @@ def utility(probability: float, reward_frac: float, risk_frac: float, cost_frac:
     return probability * reward_frac - (1.0 - probability) * risk_frac - cost_frac
 
 
+def net_reward_risk(
+    side: Decision, atr: float, close: float, *, barriers: BarrierSettings, costs: CostSettings
+) -> float | None:
+    """Result at the target over loss at the stop for an entry at `close`, by the rules of a position.
+
+    Fees and slippage shrink the one and swell the other, so quiet markets, whose levels lie close, score
+    low. At or below 0 the target itself would lose. None when the stop is no loss: it lies closer than
+    the money grid can tell.
+    """
+    sign, fee_frac, slippage_frac = side.sign, costs.fee_bps / 10_000.0, costs.slippage_bps / 10_000.0
+    entry = entry_fill(sign, close, slippage_frac)
+    stop_distance, target_distance = distance(atr, barriers.stop_atr), distance(atr, barriers.target_atr)
+    _, stop, target = levels(sign, close, stop_distance, target_distance)
+    reward = net_frac(sign, entry, target, fee_frac)
+    loss = -net_frac(sign, entry, exit_fill(sign, stop, slippage_frac), fee_frac)
+    return reward / loss if loss > 0.0 else None
+
+
 def best_edge(
     forecast: Forecast, atr: float, close: float, *, barriers: BarrierSettings, costs: CostSettings
 ) -> Edge | None:
@@ -77,9 +100,17 @@ def best_edge(
     short = utility(forecast.prob_down, reward, risk, costs.round_trip_frac)
     if max(long, short) <= 0.0:
         return None
-    if long >= short:
-        return Edge(Decision.LONG, forecast.prob_up, reward, risk, long, forecast.expected_return)
-    return Edge(Decision.SHORT, forecast.prob_down, reward, risk, short, -forecast.expected_return)
+    is_long = long >= short
+    side = Decision.LONG if is_long else Decision.SHORT
+    return Edge(
+        side=side,
+        probability=forecast.prob_up if is_long else forecast.prob_down,
+        reward_frac=reward,
+        risk_frac=risk,
+        utility=long if is_long else short,
+        expected_return=forecast.expected_return if is_long else -forecast.expected_return,
+        reward_risk=net_reward_risk(side, atr, close, barriers=barriers, costs=costs),
+    )
 
 
 def decide(
@@ -138,12 +169,13 @@ def floor_refusals(edge: Edge, risk_score: float, floors: Floors) -> tuple[Refus
         found.append(
             Refusal(Reason.RISK_ABOVE_MAX, f"risk score {risk_score:.4f} is above {floors.risk_max:.4f}")
         )
-    reward_risk = edge.reward_frac / edge.risk_frac
-    if reward_risk < floors.min_reward_risk * (1.0 - 1e-12):
+    least = floors.min_reward_risk * (1.0 - 1e-6)  # levels lie on the money grid
+    if edge.reward_risk is None or edge.reward_risk < least:
+        told = "undefined" if edge.reward_risk is None else f"{edge.reward_risk:.4f}"
         found.append(
             Refusal(
                 Reason.REWARD_RISK_BELOW_MIN,
-                f"reward:risk {reward_risk:.2f} is below {floors.min_reward_risk:.2f}",
+                f"reward:risk {told} net of costs is below {floors.min_reward_risk:.4f}",
             )
         )
     return tuple(found)

@@ -97,7 +97,7 @@ ALIASES: tuple[Alias, ...] = (
     Alias(
         "RISK_MAX", "signals.risk_max", "bot-cripto", "now the probability of the stop scaled with volatility"
     ),
-    Alias("RR_FLOOR", "signals.min_reward_risk", "One Smart Trade"),
+    Alias("RR_FLOOR", "signals.min_reward_risk", "One Smart Trade", "now net of fees and slippage"),
     Alias("REGIME_ADX_TREND_MIN", "signals.adx_trend", "bot-cripto"),
     Alias("FEES_BPS", "costs.fee_bps", "bot-cripto", "of one fill, not of the round trip"),
     Alias("SLIPPAGE_BPS", "costs.slippage_bps", "bot-cripto", "of one fill"),

@@ -167,12 +167,12 @@ def _token_and_hash_agree(s: Settings) -> str | None:
 
 
 def _reward_reaches_floor(s: Settings) -> str | None:
-    ratio = s.barriers.target_atr / s.barriers.stop_atr
-    if ratio >= s.signals.min_reward_risk:
+    ratio, floor = s.barriers.target_atr / s.barriers.stop_atr, s.signals.min_reward_risk
+    if ratio > floor or (ratio == floor and s.costs.round_trip_frac == 0.0):
         return None
     return (
-        f"barriers.target_atr / barriers.stop_atr = {ratio:g} is below signals.min_reward_risk = "
-        f"{s.signals.min_reward_risk:g}: no signal could ever pass; raise the target or lower the floor"
+        f"barriers.target_atr / barriers.stop_atr = {ratio:g} before costs does not reach "
+        f"signals.min_reward_risk = {floor:g} after them: no signal could ever pass; raise the target or lower the floor"
     )
 
 
