@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from sereno.core.clock import FixedClock
+from sereno.core.clock import FixedClock, WallClock
 from sereno.core.order import EquityPoint
 from sereno.core.signal import Decision
-from sereno.core.timeframe import DAY_MS, HOUR_MS, Timeframe
+from sereno.core.timeframe import DAY_MS, HOUR_MS, MINUTE_MS, Timeframe
 from sereno.ops.app import Desk
 from sereno.ops.run import Run
 from sereno.ops.steps.anomaly import look, look_for_anomalies
+from sereno.ops.steps.positions import advance_positions
 from sereno.store.ledger import equity, findings, positions, signals
 from sereno.store.ledger.runs import RunStatus
 from sereno.watch.checks import Severity
@@ -205,6 +206,43 @@ def test_trap_a30_36_an_alert_that_cannot_be_delivered_fails_the_run(tmp_path: P
     assert outcome.failed is not None
     assert "not delivered" in outcome.failed
     assert TOKEN not in outcome.failed
+
+
+def test_an_alert_that_was_not_delivered_is_told_with_the_next_positions_run(
+    tmp_path: Path, bot: Bot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bot.status = 500
+    wall = WallClock().now_ms()
+    with telegram_desk(tmp_path, bot.url) as desk:
+        look_for_anomalies(desk, RUN)
+        refused = len(bot.messages)
+        for status, minutes, told in ((500, 5, 1), (200, 15, 3), (200, 20, 0)):
+            bot.status, before = status, len(bot.messages)
+            monkeypatch.setattr(WallClock, "now_ms", lambda _, at=wall + minutes * MINUTE_MS: at)
+            assert advance_positions(desk, Run("p", "positions")).failed is None
+            assert len(bot.messages) - before == told, "a channel that is down is asked once"
+        assert refused == 1
+        assert {body["text"].partition(" ")[0] for _, body in bot.messages} == {"[HIGH]"}
+        assert look_for_anomalies(desk, RUN).failed is None
+
+
+def test_a_round_that_breaks_costs_no_positions_run(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_desk: Desk) -> None:
+        raise ValueError("a header that is no number")
+
+    monkeypatch.setattr("sereno.ops.steps.tell.tell_waiting", broken)
+    assert advance_positions(desk, Run("p", "positions")).failed is None
+
+
+def test_drawdown_is_measured_from_the_peak_of_the_accounts_life(desk: Desk) -> None:
+    """Slowly enough, no week loses much."""
+    later(desk, DAY_MS)
+    start = desk.clock.now_ms() - 60 * DAY_MS
+    with desk.ledger.begin() as tx:
+        for day in range(61):
+            value = Decimal(12_000 - 25 * day)
+            equity.add(tx, EquityPoint(start + day * DAY_MS, desk.mode, "paper", value, Decimal(0)))
+    assert found(desk)["drawdown"] is Severity.CRITICAL
 
 
 def test_trap_e4_12_records_do_not_pile_up_for_ever(desk: Desk) -> None:

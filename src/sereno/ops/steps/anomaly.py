@@ -7,23 +7,25 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from sereno.core.clock import SimClock
-from sereno.core.errors import SerenoError, SkipThis
+from sereno.core.clock import SimClock, WallClock
+from sereno.core.errors import SkipThis
 from sereno.core.files import replace_json
 from sereno.core.ids import stable_id
 from sereno.core.instrument import Series
-from sereno.core.timeframe import DAY_MS, UtcMs, iso
+from sereno.core.timeframe import UtcMs, iso
 from sereno.ops import retention
 from sereno.ops.facts import job_states, last_ended, record_name
 from sereno.ops.jobs import Job
+from sereno.ops.logs import Redactor
 from sereno.ops.run import Outcome, Run
 from sereno.ops.scheduler import quantum_ms
-from sereno.store.ledger import audit, equity, findings, positions, runs
+from sereno.ops.steps.tell import tell_waiting
+from sereno.store.ledger import equity, findings, positions, runs
 from sereno.store.ledger import signals as kept_signals
 from sereno.store.ledger.runs import JobRun, RunStatus
 from sereno.watch import checks
-from sereno.watch.channels.telegram import Telegram
 from sereno.watch.checks import Noticed, Severity
+from sereno.watch.outbox import Moment, put
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -32,10 +34,7 @@ if TYPE_CHECKING:
 
 SIGNALS_SEEN = 200
 TRIPS_SEEN = 50
-DRAWDOWN_DAYS = 7
 RUNS_SEEN = 10
-TOLD = "anomaly.told"
-RECOVERED = "anomaly.recovered"
 _log = structlog.get_logger("sereno.anomaly")
 
 
@@ -43,15 +42,18 @@ def look_for_anomalies(desk: Desk, _run: Run) -> Outcome:
     """Look, keep, tell, and let old records go. A channel that fails fails the run: silence must not look like health."""
     now = desk.clock.now_ms()
     noticed = look(desk, now)
+    moment = Moment(now, WallClock().now_ms())
     with desk.ledger.begin() as tx:
         for one in noticed:
             findings.add(tx, _finding(one, now))
+        put(tx, desk.mode, noticed, moment, redact=Redactor.of(desk.settings).text)
     for one in noticed:
         _log.warning(
             "anomaly.found", check=one.check, severity=one.severity, subject=one.subject, message=one.message
         )
     replace_json(desk.paths.reports / "anomalies.json", _page(noticed, now))
-    fault = _tell(desk, noticed, now)
+    told = tell_waiting(desk)
+    fault = f"an alert was not delivered: {told.fault}" if told.fault else None
     let_go = retention.apply(desk.ledger, desk.settings.retention, desk.mode, now)
     counts = {s.value: sum(one.severity is s for one in noticed) for s in Severity}
     details = {"severities": counts, "findings": [_plain(n) for n in noticed], "let_go": let_go}
@@ -65,7 +67,7 @@ def look(desk: Desk, now: UtcMs) -> tuple[Noticed, ...]:
     with desk.ledger.read() as tx:
         signal_facts = [_signal_facts(desk, tx, one) for one in desk.series]
         trips = positions.recent(tx, desk.mode, desk.account, TRIPS_SEEN, closed_only=True)
-        curve = equity.series(tx, desk.mode, desk.account, since=now - DRAWDOWN_DAYS * DAY_MS)
+        curve = equity.series(tx, desk.mode, desk.account)
         jobs = [_job_facts(desk, tx, state.job, state.alive, now) for state in job_states(tx, settings)]
         cycle = last_ended(tx, "collector", desk.mode)
     settle_ms = round(settings.candles.settle_s * 1000)
@@ -171,55 +173,6 @@ def _due(desk: Desk, job: Job, now: UtcMs) -> UtcMs:
     slack = 3 * quantum_ms(fastest, desk.settings.sim.seconds_per_candle) if hurried else 0
     newest = job.schedule.last_at_or_before(now - slack, zone)
     return job.schedule.last_at_or_before(newest - 1, zone)
-
-
-def _tell(desk: Desk, noticed: tuple[Noticed, ...], now: UtcMs) -> str | None:
-    """Send what wakes people and was not told within a day, and what is well again; the fault if sending failed."""
-    with desk.ledger.read() as tx:
-        sent = _told_before(tx)
-    fresh = checks.to_send(noticed, sent, now=now)
-    well = checks.recovered(noticed, sent)
-    channel = Telegram(desk.settings.notify)
-    for one in fresh:
-        fault = _deliver(channel, f"[{one.severity.upper()}] {one.check} {one.subject}: {one.message}")
-        if fault:
-            return fault
-        _note(desk, now, TOLD, one.key, {"severity": one.severity.value})
-    for key in well:
-        fault = _deliver(channel, f"[RECOVERED] {key}")
-        if fault:
-            return fault
-        _note(desk, now, RECOVERED, key, {})
-    return None
-
-
-def _told_before(tx: Connection) -> dict[str, tuple[Severity, UtcMs]]:
-    """What people were told of and that has not recovered since."""
-    told: dict[str, tuple[Severity, UtcMs]] = {}
-    entries = [*audit.recent(tx, 2000, action=TOLD), *audit.recent(tx, 2000, action=RECOVERED)]
-    for entry in sorted(entries, key=lambda e: e.audit_id):
-        if entry.action == TOLD:
-            told[entry.subject] = (Severity(str(entry.detail["severity"])), entry.ts)
-        else:
-            told.pop(entry.subject, None)
-    return told
-
-
-def _deliver(channel: Telegram, text: str) -> str | None:
-    """Without a configured channel, log and ledger are the channel."""
-    if not channel.configured:
-        return None
-    try:
-        channel.send(text)
-    except SerenoError as cause:
-        _log.error("anomaly.not_delivered", error=str(cause))
-        return f"an alert was not delivered: {cause}"
-    return None
-
-
-def _note(desk: Desk, now: UtcMs, action: str, key: str, detail: dict[str, object]) -> None:
-    with desk.ledger.begin() as tx:
-        audit.append(tx, now, "job:anomaly", action, key, detail)
 
 
 def _finding(one: Noticed, now: UtcMs) -> findings.Finding:

@@ -9,6 +9,7 @@ import structlog
 
 from sereno.core.errors import StopTrading
 from sereno.ops.run import Outcome, Run
+from sereno.ops.steps.tell import tell_aside
 
 if TYPE_CHECKING:
     from sereno.ops.app import Desk
@@ -18,7 +19,13 @@ _log = structlog.get_logger("sereno.positions")
 
 
 def advance_positions(desk: Desk, _run: Run) -> Outcome:
-    """Apply the rules to every candle that closed since the last run."""
+    """Apply the rules to every candle that closed since the last run; then tell people what waits to be told."""
+    outcome = _advance_and_export(desk)
+    tell_aside(desk)
+    return outcome
+
+
+def _advance_and_export(desk: Desk) -> Outcome:
     from sereno.trading.export import export_account
 
     done = advance(desk)
