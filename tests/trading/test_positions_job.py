@@ -268,6 +268,33 @@ def test_trap_a12_14_a_signal_whose_entry_candle_is_over_is_refused_as_late(ledg
     assert (order.status, order.reason) == (OrderStatus.REFUSED, "signal_late")
 
 
+@pytest.mark.parametrize("hours", [1, 40, 400])
+def test_a_signal_that_was_never_treated_is_refused_as_late_however_old_it_is(
+    ledger: Ledger, hours: int
+) -> None:
+    """Signals older than fifty bars were lost without a word."""
+    opened(ledger)
+    advance(ledger, bars(*[QUIET] * 402))
+    late = signal(START + hours * HOUR_MS, 1, 100.0, 1.0)
+    gone = signal(START + hours * HOUR_MS, 1, 100.0, 1.0, series=Series(ETH, Timeframe.H1))
+    keep(ledger, late, gone)
+    done = advance(ledger, bars(*[QUIET] * 403))
+    assert done.reasons == {"signal_late": 2}
+    told = {(o.signal_id, o.status, o.reason) for o in everything(ledger)["orders"]}
+    assert told == {(one.signal_id, OrderStatus.REFUSED, "signal_late") for one in (late, gone)}
+    assert advance(ledger, bars(*[QUIET] * 404)).reasons == {}
+
+
+def test_signals_of_a_series_no_longer_traded_wait_until_they_are_late(ledger: Ledger) -> None:
+    opened(ledger)
+    advance(ledger, bars(QUIET, QUIET))
+    fresh = signal(START + 2 * HOUR_MS, 1, 100.0, 1.0, series=Series(ETH, Timeframe.H1))
+    keep(ledger, fresh)
+    assert advance(ledger, bars(QUIET, QUIET)).reasons == {}
+    assert advance(ledger, bars(QUIET, QUIET, QUIET)).reasons == {}
+    assert advance(ledger, bars(QUIET, QUIET, QUIET, QUIET)).reasons == {"signal_late": 1}
+
+
 def test_an_entry_whose_candle_never_comes_expires(ledger: Ledger) -> None:
     opened(ledger)
     keep(ledger, signal(START + HOUR_MS, 1, 100.0, 1.0))

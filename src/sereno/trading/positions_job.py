@@ -17,7 +17,7 @@ from sereno.core.instrument import InstrumentRules, Series
 from sereno.core.mode import Mode
 from sereno.core.order import PAPER_ACCOUNT, OrderStatus
 from sereno.core.settings.sections import BarrierSettings, CostSettings, RiskSettings, SignalSettings
-from sereno.core.signal import Decision, Signal
+from sereno.core.signal import Signal
 from sereno.core.timeframe import UtcMs
 from sereno.store.ledger import Ledger, Tx, equity, instruments, orders, positions, risk_state
 from sereno.store.ledger import signals as kept_signals
@@ -38,14 +38,12 @@ from sereno.trading.account_words import (
 from sereno.trading.backtest import NO_GRID
 from sereno.trading.brokers.paper import PaperBroker
 from sereno.trading.engine import SIGNAL_LATE, Limits, refusal, step
-from sereno.trading.risk import entry_order_id
 from sereno.trading.rules import Rulebook, rulebook
 
 ReadCandles: TypeAlias = Callable[[Series, UtcMs | None, UtcMs | None], Candles]
 """(series, since, until) -> closed candles with since <= open_ms < until; `Lake.candles` fits."""
 
 SIGNAL_LIMIT = 10_000
-_LOOK_BACK_BARS = 50
 
 
 @dataclass(slots=True)
@@ -158,8 +156,7 @@ def _plan(
         pending = [signal for signal in reasons.values() if signal is not None]
         clock = None if point is None else point.ts
         followed = sorted({*series, *(p.series for p in held), *(s.series for s in pending)})
-        widest_ms = max((s.timeframe.ms for s in followed), default=0)
-        taken = _untreated(tx, mode, account, followed, since=(clock or now) - _LOOK_BACK_BARS * widest_ms)
+        unanswered = kept_signals.unanswered(tx, mode, account, SIGNAL_LIMIT)
         grids = {s: instruments.rules(tx, s.instrument) for s in followed}
     seen: dict[Series, UtcMs] = {}
     for position in held:
@@ -173,11 +170,7 @@ def _plan(
         candles[one] = found
         closes = found.close_ms
         moments.update(closes[(closes > since) & (closes <= now)].tolist())
-    dated: dict[UtcMs, tuple[Signal, ...]] = {}
-    for signal in sorted(taken, key=lambda s: (s.ts, s.series.key)):
-        at = signal.ts if clock is None else max(signal.ts, clock)
-        if at <= now:
-            dated[at] = (*dated.get(at, ()), signal)
+    dated = _dated(unanswered, frozenset(followed), clock, now)
     known = {s: grid for s, grid in grids.items() if grid is not None}
     limits = Limits(
         books={s: slices.book(s, grids[s]) for s in followed},
@@ -193,12 +186,20 @@ def _plan(
     )
 
 
-def _untreated(tx: Tx, mode: Mode, account: str, followed: Iterable[Series], *, since: UtcMs) -> list[Signal]:
-    """Taken signals of the followed series that no order answers yet."""
-    wanted = set(followed)
-    sides = (Decision.LONG, Decision.SHORT)
-    found = kept_signals.recent(tx, None, SIGNAL_LIMIT, since, sides, mode=mode)
-    return [s for s in found if s.series in wanted and orders.get(tx, entry_order_id(s, account)) is None]
+def _dated(
+    unanswered: Iterable[Signal], followed: frozenset[Series], clock: UtcMs | None, now: UtcMs
+) -> dict[UtcMs, tuple[Signal, ...]]:
+    """Taken signals that no order answers yet, by the moment at which the account comes to them.
+
+    However old one is, it gets its answer: after a long rest a refusal for being late. One of a series
+    that is no longer traded is left alone until it is late.
+    """
+    dated: dict[UtcMs, list[Signal]] = {}
+    for signal in sorted(unanswered, key=lambda s: (s.ts, s.series.key)):
+        at = signal.ts if clock is None else max(signal.ts, clock)
+        if at <= now and (signal.series in followed or _is_late(signal, at)):
+            dated.setdefault(at, []).append(signal)
+    return {at: tuple(found) for at, found in dated.items()}
 
 
 def _moment(state: AccountState, plan: _Plan, moment: UtcMs, at: UtcMs) -> tuple[list[Action], AccountState]:

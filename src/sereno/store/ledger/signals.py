@@ -23,6 +23,7 @@ from sqlalchemy import (
 
 from sereno.core.instrument import Instrument, Series
 from sereno.core.mode import Mode
+from sereno.core.order import OrderPurpose
 from sereno.core.signal import Decision, Regime, Signal
 from sereno.core.timeframe import Timeframe, UtcMs
 from sereno.store.ledger import orders, positions
@@ -176,6 +177,14 @@ def last_taken(tx: Tx, series: Series, mode: Mode) -> Signal | None:
     wanted = _newest(series).where(c.mode == mode, c.decision != Decision.NO_TRADE).limit(1)
     found = _signals(tx, wanted)
     return found[0] if found else None
+
+
+def unanswered(tx: Tx, mode: Mode, account: str, limit: int = 10_000) -> list[Signal]:
+    """LONG and SHORT signals that an account has no entry order for, not even a refused one; newest first."""
+    c, o = table.c, orders.table.c
+    entry = (o.signal_id == c.signal_id) & (o.account == account) & (o.purpose == OrderPurpose.ENTRY)
+    open_ones = (c.mode == mode) & (c.decision != Decision.NO_TRADE) & ~exists().where(entry)
+    return _signals(tx, _newest(None).where(open_ones).limit(limit))
 
 
 def count(
