@@ -140,6 +140,62 @@ def test_an_outage_of_the_venue_is_recorded_once_and_not_asked_for_again(exchang
     assert (again.gaps_unrepairable, len(asked)) == (0, 1)
 
 
+def test_history_that_the_venue_fills_in_later_is_picked_up_within_a_week(exchange: Make) -> None:
+    world = hourly_world("BTC/USDT", future_days=30)
+    whole = world.tables["BTC", Timeframe.H1]
+    keep = np.ones(len(whole), dtype=bool)
+    start = int(np.searchsorted(whole.open_ms, NOW))
+    keep[[start - 200, start - 150, start - 100]] = False
+    holed = rows(whole, keep)
+    world.tables["BTC", Timeframe.H1] = holed
+    place = exchange(world)
+    place.collect()
+    assert len(place.lake.known_gaps(HOURLY)) == 3
+    keep[start - 150] = True
+    world.tables["BTC", Timeframe.H1] = rows(whole, keep)
+    place.to(NOW + 7 * DAY_MS - 1)
+    assert place.collect().results[0].gaps_repaired == 0
+    place.to(NOW + 7 * DAY_MS)
+    (result,) = place.collect().results
+    assert (result.gaps_repaired, result.gaps_unrepairable) == (1, 2)
+    assert same(place.lake.candles(HOURLY), truth(place, until=place.clock.now_ms()))
+    asked = {gap.asked_ms for gap in place.lake.known_gaps(HOURLY)}
+    assert (len(place.lake.known_gaps(HOURLY)), asked) == (2, {NOW + 7 * DAY_MS})
+    place.to(NOW + 8 * DAY_MS)
+    (quiet,) = place.collect().results
+    assert (quiet.gaps_repaired, quiet.gaps_unrepairable) == (0, 0), "not before another week is over"
+
+
+def test_only_a_few_old_holes_are_asked_for_in_one_cycle(exchange: Make) -> None:
+    world = hourly_world("BTC/USDT", future_days=30)
+    whole = world.tables["BTC", Timeframe.H1]
+    keep = np.ones(len(whole), dtype=bool)
+    start = int(np.searchsorted(whole.open_ms, NOW))
+    keep[start - 200 : start - 100 : 10] = False
+    world.tables["BTC", Timeframe.H1] = rows(whole, keep)
+    place = exchange(world)
+    assert place.collect().results[0].gaps_unrepairable == 10
+    place.to(NOW + 7 * DAY_MS)
+    asked = [place.collect().results[0].gaps_unrepairable for _ in range(3)]
+    assert asked == [5, 5, 0]
+
+
+def test_a_listing_that_moves_into_the_past_is_followed(exchange: Make) -> None:
+    world = hourly_world("BTC/USDT", days=25, future_days=30)
+    whole = world.tables["BTC", Timeframe.H1]
+    world.tables["BTC", Timeframe.H1] = whole.between(NOW - 10 * DAY_MS, None)
+    place = exchange(world, depth_days=20)
+    assert place.collect().rows_added == 239
+    world.tables["BTC", Timeframe.H1] = whole
+    place.to(NOW + DAY_MS)
+    assert place.collect().rows_added == 24
+    place.to(NOW + 7 * DAY_MS)
+    place.collect()
+    oldest = place.lake.extent(HOURLY)
+    assert oldest is not None
+    assert oldest.first_open_ms == Timeframe.H1.floor(NOW + 7 * DAY_MS - 20 * DAY_MS)
+
+
 def test_a_young_hole_is_asked_for_until_it_is_a_day_old(exchange: Make) -> None:
     world = hourly_world("BTC/USDT")
     whole = world.tables["BTC", Timeframe.H1]

@@ -24,7 +24,7 @@ class SeriesResult:
 
     corrections          closed candles that the venue told differently than before
     gaps_repaired        holes filled, in holes
-    gaps_unrepairable    holes found that the venue cannot fill; they are not asked for again
+    gaps_unrepairable    holes found that the venue cannot fill; they are left alone for a week
     duration_ms          of the wall, not of a simulated clock
     newest_open_ms       newest stored candle, None if there is none
     """

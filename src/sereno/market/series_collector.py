@@ -30,6 +30,8 @@ STORE_ROWS = 10_000
 JUDGED_ROWS = 50_000
 LEVEL_BARS = 10
 MOST_GAPS_A_CYCLE = 50
+ASK_AGAIN_MS = 7 * DAY_MS
+MOST_ASKED_AGAIN = 5
 FINAL_AFTER_MS = DAY_MS  # until a hole's last candle closed this long ago, the hole is asked for again
 
 Progress = Callable[[str, int, int], None]
@@ -90,6 +92,7 @@ class SeriesCollector:
         newest_closed = self._tf.last_closed_open(now)
         start = self._tf.floor(now - self._around.settings.depth_ms(self._tf))
         asked_before = lake.missing(series, 0, now)
+        self._let_old_gaps_be_asked()
         ranges = self._ranges(start, newest_closed)
         self._total_rows = sum(gaps.opens(r, self._tf) for r in ranges)
         for wanted in ranges:
@@ -99,6 +102,14 @@ class SeriesCollector:
         self._judge()
         if lake.extent(series) is None:
             raise self._nothing()
+
+    def _let_old_gaps_be_asked(self) -> None:
+        """A venue may back-fill its history: a few holes that were given up long ago are holes again."""
+        long_ago = self._around.clock.now_ms() - ASK_AGAIN_MS
+        lake, series = self._around.lake, self.series
+        due = sorted((g for g in lake.known_gaps(series) if g.asked_ms <= long_ago), key=lambda g: g.asked_ms)
+        for gap in due[:MOST_ASKED_AGAIN]:
+            lake.forget_gap(series, gap)
 
     def _nothing(self) -> SkipThis:
         """Why there is no candle at all."""
@@ -206,7 +217,7 @@ class SeriesCollector:
         if stored is None or stored.first_open_ms <= start:
             return
         before = stored.first_open_ms - self._tf.ms
-        older = Gap(start, before, gaps.BEFORE_LISTING)
+        older = Gap(start, before, gaps.BEFORE_LISTING, self._around.clock.now_ms())
         known = self._around.lake.known_gaps(self.series)
         if not gaps.without((older,), known, self._tf):
             return
@@ -233,7 +244,8 @@ class SeriesCollector:
             for piece in left:
                 if piece.last_open_ms + self._tf.ms > until - FINAL_AFTER_MS:
                     continue
-                lake.record_gap(series, replace(piece, reason=reason))
+                given_up = replace(piece, reason=reason, asked_ms=self._around.clock.now_ms())
+                lake.record_gap(series, given_up)
                 self.tally.gaps_unrepairable += 1
 
     def _judge(self) -> None:

@@ -12,6 +12,7 @@ A damaged file is met once: that read raises SkipThis, the file goes to quaranti
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -77,7 +78,7 @@ class Lake:
             )
             months = list(lake_table.by_month(rows, "open_ms"))
             for start in range(0, len(months), _MONTHS_AT_ONCE):
-                done = _sum(done, _append_months(shelf, months[start : start + _MONTHS_AT_ONCE], now))
+                done += _append_months(shelf, months[start : start + _MONTHS_AT_ONCE], now)
             self._forget_found(series, shelf)
         return done
 
@@ -156,13 +157,12 @@ class Lake:
         return tuple(Gap(first, last, "missing") for first, last in spans)
 
     def record_gap(self, series: Series, gap: Gap) -> None:
-        """Note a hole that the venue cannot fill, so that nobody asks for it again."""
-        shelf = self._candle_shelf(series)
-        with shelf.writing() as manifest:
-            gaps = lake_gaps.merged((*manifest.known_gaps, gap), series.timeframe)
-            if gaps != manifest.known_gaps:
-                shelf.note(replace(manifest, known_gaps=gaps))
-            self._forget_found(series, shelf)
+        """Note a hole that the venue cannot fill, so that it is not asked for in each cycle."""
+        self._note_gaps(series, lambda known: lake_gaps.merged((*known, gap), series.timeframe))
+
+    def forget_gap(self, series: Series, gap: Gap) -> None:
+        """Take a known gap back: its candles are missing again."""
+        self._note_gaps(series, lambda known: tuple(one for one in known if one != gap))
 
     def known_gaps(self, series: Series) -> tuple[Gap, ...]:
         """Holes that the venue cannot fill."""
@@ -219,6 +219,13 @@ class Lake:
     def verify_facts(self, name: str, instrument: Instrument) -> tuple[Damage, ...]:
         """As `verify`, for facts; a lost month is crossed out once facts of it were stored again."""
         return self._shelf(lake_facts.folder(name, instrument), FACTS).verify()
+
+    def _note_gaps(self, series: Series, change: Callable[[tuple[Gap, ...]], tuple[Gap, ...]]) -> None:
+        shelf = self._candle_shelf(series)
+        with shelf.writing() as manifest:
+            if (gaps := change(manifest.known_gaps)) != manifest.known_gaps:
+                shelf.note(replace(manifest, known_gaps=gaps))
+            self._forget_found(series, shelf)
 
     def _candle_shelf(self, series: Series) -> Shelf:
         where = series.instrument
@@ -281,10 +288,6 @@ def _append_months(shelf: Shelf, months: list[tuple[str, pl.DataFrame]], now: Ut
     if tables:
         shelf.write(tables, now)
     return replace(done, corrections=lake_merge.corrections_of(corrections))
-
-
-def _sum(a: Appended, b: Appended) -> Appended:
-    return Appended(a.added + b.added, a.unchanged + b.unchanged, a.corrections + b.corrections)
 
 
 def _month_files(shelf: Shelf, since: UtcMs | None, until: UtcMs | None) -> list[bytes]:

@@ -53,11 +53,12 @@ def clipped(spans: Iterable[Span], since: UtcMs, until: UtcMs, timeframe: Timefr
 
 
 def merged(gaps: Iterable[Gap], timeframe: Timeframe) -> tuple[Gap, ...]:
-    """Gaps in order; touching ones with the same reason become one."""
+    """Gaps in order; touching ones with the same reason become one, asked for when the later one was."""
     out: list[Gap] = []
     for gap in sorted(gaps):
         if out and out[-1].reason == gap.reason and gap.first_open_ms <= out[-1].last_open_ms + timeframe.ms:
-            out[-1] = Gap(out[-1].first_open_ms, max(out[-1].last_open_ms, gap.last_open_ms), gap.reason)
+            last, asked = max(out[-1].last_open_ms, gap.last_open_ms), max(out[-1].asked_ms, gap.asked_ms)
+            out[-1] = Gap(out[-1].first_open_ms, last, gap.reason, asked)
         else:
             out.append(gap)
     return tuple(out)

@@ -35,6 +35,11 @@ class Appended:
     unchanged: int
     corrections: tuple[Correction, ...] = ()
 
+    def __add__(self, other: Appended) -> Appended:
+        return Appended(
+            self.added + other.added, self.unchanged + other.unchanged, self.corrections + other.corrections
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Extent:
@@ -47,11 +52,15 @@ class Extent:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Gap:
-    """Missing candles: those with first_open_ms <= open_ms <= last_open_ms."""
+    """Missing candles: those with first_open_ms <= open_ms <= last_open_ms.
+
+    asked_ms  of a known gap: when the venue last said so; 0: nobody knows
+    """
 
     first_open_ms: UtcMs
     last_open_ms: UtcMs
     reason: str
+    asked_ms: UtcMs = 0
 
 
 @dataclass(frozen=True, slots=True)
