@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from sereno.core.candle import F64
-from sereno.models.gate import MAX_P_VALUE, Verdict, block_p_value, blunted, compare
+from sereno.models.gate import (
+    MAX_P_VALUE,
+    Choice,
+    Duel,
+    NoDuel,
+    Verdict,
+    block_p_value,
+    blunted,
+    chosen,
+    compare,
+)
 
 
 def _overlapping(rows: int, bars: int, seed: int) -> F64:
@@ -60,3 +71,38 @@ def test_a_model_that_only_knows_whether_something_happens_is_refused() -> None:
     assert "sides" in str(worse.reason)
     refused = Verdict(False, -0.01, 0.9, "worse than the baseline out of sample")
     assert blunted(refused, brier=0.3, baseline_brier=0.2) == refused
+
+
+PASSED = Verdict(True, 0.01, 0.001, None)
+FAILED = Verdict(False, -0.01, 0.9, "worse than the baseline out of sample")
+
+
+def duel_of(against_baseline: Verdict, *, lead: float, p_value: float) -> Duel:
+    return Duel("20260101T000000Z-00000000", 3000, 1, 2, against_baseline, lead, p_value)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "duel", "choice"),
+    [
+        (PASSED, NoDuel("nothing serves yet"), Choice.CHALLENGER),
+        (FAILED, NoDuel("nothing serves yet"), Choice.BASELINE),
+        (PASSED, duel_of(PASSED, lead=0.01, p_value=0.01), Choice.CHAMPION),
+        (PASSED, duel_of(PASSED, lead=0.01, p_value=0.3), Choice.CHALLENGER),
+        (PASSED, duel_of(PASSED, lead=-0.01, p_value=0.01), Choice.CHALLENGER),
+        (PASSED, duel_of(FAILED, lead=0.01, p_value=0.01), Choice.CHALLENGER),
+        (FAILED, duel_of(PASSED, lead=0.01, p_value=0.3), Choice.CHAMPION),
+        (FAILED, duel_of(FAILED, lead=0.01, p_value=0.01), Choice.BASELINE),
+    ],
+)
+def test_who_serves(verdict: Verdict, duel: Duel | NoDuel, choice: Choice) -> None:
+    assert chosen(verdict, duel) is choice
+
+
+@pytest.mark.parametrize("verdict", [PASSED, FAILED])
+@pytest.mark.parametrize("lead", [-0.1, 0.0, 0.1])
+@pytest.mark.parametrize("p_value", [0.0, 0.05, 0.051, 1.0])
+def test_nothing_serves_that_does_not_beat_the_baseline(
+    verdict: Verdict, lead: float, p_value: float
+) -> None:
+    assert chosen(verdict, duel_of(FAILED, lead=lead, p_value=p_value)) is not Choice.CHAMPION
+    assert chosen(FAILED, duel_of(PASSED, lead=lead, p_value=p_value)) is not Choice.CHALLENGER

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from sereno.core.timeframe import iso
+from sereno.models.gate import Duel, Verdict
 from sereno.models.report import EquityCurve, train_report, write_train_report
+from sereno.store.pointer import Pin
 from tests.models.conftest import Trained
 from tests.models.worlds import SERIES
 
@@ -59,6 +63,40 @@ def test_the_numbers_are_those_of_the_report(page: str, edged: Trained, noise: T
             for value in role.evaluation["metrics"].values():
                 assert f"{value:.4f}" in page
             assert role.served.version in page
+
+
+def test_windows_and_sample_sizes_are_stated(page: str, edged: Trained) -> None:
+    fold = edged.report.fold
+    assert fold is not None
+    for moment in (fold.train_to_ms, fold.test_from_ms, fold.test_to_ms):
+        assert iso(moment) in page
+    assert f"{len(fold.forecasts)} candles" in page
+    assert "no candle of this window took part in choosing them" in page
+    test = edged.report.roles[0].evaluation["slices"]["test"]
+    assert f"test slice, {test['rows']} rows, {iso(test['first_ms'])} to {iso(test['last_ms'])}" in page
+
+
+def test_a_held_version_and_a_hurried_search_are_shown(edged: Trained) -> None:
+    first, *rest = edged.report.roles
+    held = replace(
+        first,
+        served=first.baseline,
+        pin=Pin("ada", 0, ""),
+        evaluation={**first.evaluation, "tuning": {"trials": 2, "pruned": 1, "stopped_by": "time"}},
+    )
+    page = train_report([replace(edged.report, roles=(held, *rest))], equity={})
+    assert f"{first.baseline.version} is pinned since 1970-01-01T00:00:00Z by ada" in page
+    assert "STOPPED BY TIME" in page
+    assert "STOPPED BY TIME" not in train_report([edged.report], equity={})
+
+
+def test_the_comparison_with_what_served_is_shown(edged: Trained, page: str) -> None:
+    assert "not compared: nothing serves yet" in page
+    first, *rest = edged.report.roles
+    duel = {**asdict(Duel("v1", 480, 0, 3_600_000, Verdict(True, 0.1, 0.01, None), 0.0123, 0.004))}
+    after = replace(first, evaluation={**first.evaluation, "champion": duel})
+    told = train_report([replace(edged.report, roles=(after, *rest))], equity={})
+    assert "v1: lead over the new trees 0.0123, p 0.0040, 480 rows, 1970-01-01T00:00:00Z" in told
 
 
 def test_a_refusal_is_shown_with_its_reason(page: str, noise: Trained) -> None:

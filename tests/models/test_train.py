@@ -14,9 +14,10 @@ from sereno.models.contract import Role
 from sereno.models.dataset import Dataset, join
 from sereno.models.learn import learn, split_rows
 from sereno.models.train import EVALUATION_FILE, TrainReport, settings_digest, train_rows
+from sereno.models.tune import StoppedBy
 from sereno.store.registry import Registry
 from tests.models.conftest import Trained, origins_of, trained_on
-from tests.models.worlds import BARRIERS, COSTS, MODELS, NAMES, SERIES, World, world
+from tests.models.worlds import BARRIERS, COSTS, MODELS, NAMES, SERIES, START_MS, World, world
 
 
 def _data(made: World) -> Dataset:
@@ -117,6 +118,22 @@ def test_the_search_is_deterministic_too() -> None:
     assert first.evaluation == second.evaluation
 
 
+def test_a_search_ends_by_count_and_says_so_when_the_clock_ended_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    tuned = MODELS.model_copy(update={"trials": 5, "rounds": 20})
+    data = _data(world(rows=900, edge=0.4, seed=6))
+    found = learn(Role.RISK, data, tuned).search
+    assert (found.trials, found.stopped_by) == (5, StoppedBy.TRIALS)
+    monkeypatch.setattr("sereno.models.tune.SAFETY_S", 0.0)
+    hurried = learn(Role.RISK, data, tuned)
+    assert hurried.search.stopped_by is StoppedBy.TIME
+    assert hurried.search.trials < 5
+    assert hurried.evaluation["tuning"]["stopped_by"] == "time"
+
+
+def test_the_manifest_says_how_the_search_ended(edged: Trained) -> None:
+    assert edged.report.roles[0].trees.extra["tuning"] == {"trials": 0, "pruned": 0, "stopped_by": "trials"}
+
+
 def test_the_same_origins_are_not_trained_twice(tmp_path: Path) -> None:
     made = world(rows=800, edge=0.5, seed=7)
     registry = Registry(tmp_path)
@@ -137,7 +154,7 @@ def test_an_interrupted_training_goes_on(tmp_path: Path, monkeypatch: pytest.Mon
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Registry, "use", killed)
+        patch.setattr(Registry, "publish", killed)
         with pytest.raises(KeyboardInterrupt):
             train_rows(
                 SERIES,
@@ -180,8 +197,8 @@ def test_one_role_alone_leaves_the_others_without_forecasts(tmp_path: Path) -> N
         roles=(Role.RISK,),
     )
     assert [role.role for role in report.roles] == [Role.RISK]
-    assert report.forecasts is None
-    assert "models.none" in str(report.fault)
+    assert report.fold is None
+    assert report.fault == "not all roles were trained"
 
 
 def test_one_role_of_new_features_does_not_fail_on_the_old_ones(tmp_path: Path) -> None:
@@ -198,17 +215,68 @@ def test_one_role_of_new_features_does_not_fail_on_the_old_ones(tmp_path: Path) 
         registry=registry,
         roles=(Role.TREND,),
     )
-    assert report.forecasts is None
-    assert "models.feature_mismatch" in str(report.fault)
+    assert "models.feature_mismatch" in str(report.roles[0].no_duel)
+    assert report.roles[0].served == report.roles[0].chosen
 
 
-def test_out_of_sample_forecasts_begin_after_the_training_rows(edged: Trained) -> None:
-    assert edged.report.forecasts is not None
+def test_the_roles_of_a_training_become_current_together_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before the third role is kept: what served before serves whole."""
+    made = world(rows=800, edge=0.5, seed=7)
+    registry = Registry(tmp_path)
+    _train(made, registry)
+    before = registry.served(SERIES)
+    assert set(before) == set(Role)
+    later = {"created_ms": START_MS + 2 * 10**9, "git_commit": "d00d"}
+    save, left = Registry.save, 5
+
+    def dies(self: Registry, *words: object) -> object:
+        nonlocal left
+        left -= 1
+        if not left:
+            raise KeyboardInterrupt
+        return save(self, *words)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Registry, "save", dies)
+        with pytest.raises(KeyboardInterrupt):
+            _train(made, registry, **later)
+    assert registry.served(SERIES) == before
+    report = _train(made, registry, **later)
+    assert [role.reused for role in report.roles] == [True, True, False]
+    assert registry.served(SERIES) == {r.role: r.chosen.version for r in report.roles}
+    assert registry.pointer(SERIES).history == (before,)
+
+
+def test_the_equity_window_chose_nothing(edged: Trained) -> None:
+    """The fold ends its learning, calibrating and choosing before the slice that judges what serves."""
+    fold = edged.report.fold
+    assert fold is not None
     for role in edged.report.roles:
         slices = role.evaluation["slices"]
-        assert edged.report.forecasts.ts[0] >= slices["test"]["first_ms"]
+        assert fold.train_to_ms < slices["test"]["first_ms"]
+        assert abs(int(fold.forecasts.ts[0]) - slices["test"]["first_ms"]) <= SERIES.timeframe.ms
         assert slices["train"]["last_ms"] < slices["calibration"]["first_ms"]
         assert slices["calibration"]["last_ms"] < slices["test"]["first_ms"]
+
+
+def test_trap_e4_9_no_row_of_the_equity_window_changes_its_forecasts(edged: Trained, tmp_path: Path) -> None:
+    made, fold = edged.world, edged.report.fold
+    assert fold is not None
+    later = (made.labels.ts >= fold.test_from_ms) & (made.labels.long >= 0) & (made.labels.short >= 0)
+    labels = replace(
+        made.labels,
+        long=np.where(later, 1, made.labels.long),
+        short=np.where(later, 0, made.labels.short),
+        forward_return=np.where(later, 0.5, made.labels.forward_return),
+    )
+    turned = train_rows(
+        SERIES, made.frame, labels, models=MODELS, origins=origins_of(made), registry=Registry(tmp_path)
+    )
+    assert turned.fold is not None
+    assert np.array_equal(turned.fold.forecasts.prob_up, fold.forecasts.prob_up)
+    assert turned.roles[0].evaluation["metrics"] != edged.report.roles[0].evaluation["metrics"]
 
 
 def test_the_manifest_names_where_a_model_comes_from(edged: Trained) -> None:
@@ -237,7 +305,7 @@ def test_progress_reaches_its_end_for_every_role(tmp_path: Path) -> None:
         progress=lambda *step: told.append(step),
     )
     stages = dict.fromkeys(stage for stage, _, _ in told)
-    assert list(stages) == [f"BTC_USDT 1h {role}" for role in Role]
+    assert list(stages) == [f"BTC_USDT 1h {stage}" for stage in (*Role, "walk-forward")]
     for stage in stages:
         steps = [(done, total) for name, done, total in told if name == stage]
         assert [done for done, _ in steps] == sorted(done for done, _ in steps)

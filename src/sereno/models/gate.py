@@ -1,16 +1,19 @@
-"""The gate: whether a learned model beat its baseline out of sample by more than chance."""
+"""The gate: whether a learned model beat its baseline, and kept up with the one that serves, out of sample."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 import numpy as np
 
 from sereno.core.candle import F64
+from sereno.core.timeframe import UtcMs
 
 MAX_P_VALUE = 0.05
 RESAMPLES = 2000
 BLOCK_HORIZONS = 4
+LEAST_BLOCKS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,62 @@ class Verdict:
     improvement: float
     p_value: float
     reason: str | None
+
+
+class Choice(StrEnum):
+    """What the gate lets serve: the trees just learned, those that serve already, or the baseline."""
+
+    CHALLENGER = "challenger"
+    CHAMPION = "champion"
+    BASELINE = "baseline"
+
+
+@dataclass(frozen=True, slots=True)
+class Duel:
+    """Trees that serve already, judged on test rows of the challenger that neither was fitted on.
+
+    against_baseline   their verdict there, by the same rule as the challenger's
+    lead               mean loss of the challenger less theirs; above 0 they did better
+    p_value            chance of such a lead over an equal
+    """
+
+    version: str
+    rows: int
+    since_ms: UtcMs
+    until_ms: UtcMs
+    against_baseline: Verdict
+    lead: float
+    p_value: float
+
+    @property
+    def is_clearly_won(self) -> bool:
+        """Whether the champion did better than the challenger by more than chance allows."""
+        return self.lead > 0 and self.p_value <= MAX_P_VALUE
+
+
+@dataclass(frozen=True, slots=True)
+class NoDuel:
+    """Why the challenger met its baseline only."""
+
+    reason: str
+
+
+def chosen(verdict: Verdict, duel: Duel | NoDuel) -> Choice:
+    """What serves. Whoever does not beat the baseline on rows it was not fitted on never does.
+
+    A challenger that passed takes over unless the champion is clearly better: of two equals the one that
+    knows the newer candles. A champion that still passes outlives a challenger that does not.
+    """
+    match duel:
+        case Duel() if duel.against_baseline.passed and (duel.is_clearly_won or not verdict.passed):
+            return Choice.CHAMPION
+        case _:
+            return Choice.CHALLENGER if verdict.passed else Choice.BASELINE
+
+
+def least_rows(horizon_bars: int) -> int:
+    """Rows that a duel needs: with fewer blocks their resampled means say little."""
+    return LEAST_BLOCKS * BLOCK_HORIZONS * horizon_bars
 
 
 def compare(loss: F64, baseline_loss: F64, *, horizon_bars: int, seed: int) -> Verdict:

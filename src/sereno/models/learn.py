@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -14,25 +14,30 @@ from sereno.core.settings import ModelSettings
 from sereno.core.timeframe import UtcMs
 from sereno.models.baseline import fit_baseline
 from sereno.models.boost import TreeParams, fit_boosted
+from sereno.models.champion import Champion, against_baseline, judged
 from sereno.models.contract import Progress, Role, silent
 from sereno.models.dataset import Dataset
-from sereno.models.evaluate import Scores, curves, importance, mean_brier, row_losses, scores
-from sereno.models.gate import Verdict, blunted, compare
+from sereno.models.evaluate import Scores, curves, importance, row_losses, scores
+from sereno.models.gate import Choice, Duel, NoDuel, Verdict, chosen
 from sereno.models.outlook import Baseline, Outlook
 from sereno.models.splits import Split, time_split
-from sereno.models.tune import tune
+from sereno.models.tune import Search, tune
 
 LEAST_SLICE_ROWS = 30
+NO_CHAMPION = NoDuel("none was given")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Learned:
-    """What came out for one role. `served` is the trees when they passed the gate, else the baseline."""
+    """What came out for one role; `choice` is what the gate lets serve."""
 
     role: Role
     baseline: Baseline
     trees: Outlook
     verdict: Verdict
+    duel: Duel | NoDuel
+    choice: Choice
+    search: Search
     metrics: Scores
     baseline_metrics: Scores
     required: tuple[str, ...]
@@ -41,8 +46,16 @@ class Learned:
 
     @property
     def served(self) -> Outlook:
-        """The better one, by the gate's judgement."""
+        """The better one of the two, by the gate's judgement."""
         return self.trees if self.verdict.passed else self.baseline
+
+    @property
+    def refused_reason(self) -> str | None:
+        """Why the trees do not serve; None when they do."""
+        if self.choice is Choice.CHALLENGER or not isinstance(self.duel, Duel):
+            return self.verdict.reason
+        worse = f"clearly worse than {self.duel.version}, which serves"
+        return self.verdict.reason or worse
 
 
 def split_rows(data: Dataset, settings: ModelSettings) -> Split:
@@ -78,37 +91,37 @@ def learn(
     settings: ModelSettings,
     *,
     params: TreeParams | None = None,
+    champion: Champion | NoDuel = NO_CHAMPION,
     stage: str = "",
     progress: Progress = silent,
 ) -> Learned:
     """Fit a role on the older rows and judge it on the newest.
 
-    params   skips the search for tree parameters
+    params     skips the search for tree parameters
+    champion   what serves now, to be kept up with
     Raises SkipThis `models.too_few_rows`.
     """
     split = split_rows(data, settings)
     train, calibration, test = (data.rows(rows) for rows in (split.train, split.calibration, split.test))
     steps = settings.trials + 2
-    chosen = params or tune(
-        role,
-        train,
-        settings=settings,
-        stage=stage or role,
-        progress=lambda name, done, _: progress(name, done, steps),
+    search = (
+        Search(params)
+        if params
+        else tune(
+            role,
+            train,
+            settings=settings,
+            stage=stage or role,
+            progress=lambda name, done, _: progress(name, done, steps),
+        )
     )
-    trees, rounds = fit_boosted(role, train, calibration, params=chosen, settings=settings)
+    trees, rounds = fit_boosted(role, train, calibration, params=search.params, settings=settings)
     progress(stage or role, steps - 1, steps)
     baseline = fit_baseline(role, data.rows(np.concatenate([split.train, split.calibration])))
     outputs, plain = trees.outputs(test.x), baseline.outputs(test.x)
-    verdict = compare(
-        row_losses(role, outputs, test),
-        row_losses(role, plain, test),
-        horizon_bars=data.horizon_bars,
-        seed=settings.seed,
-    )
-    sharp, plain_sharp = mean_brier(role, outputs, test), mean_brier(role, plain, test)
-    if sharp is not None and plain_sharp is not None:
-        verdict = blunted(verdict, brier=sharp, baseline_brier=plain_sharp)
+    verdict = against_baseline(role, outputs, plain, test, seed=settings.seed)
+    duel = judged(row_losses(role, outputs, test), plain, champion, role, test, seed=settings.seed)
+    choice = chosen(verdict, duel)
     found, found_plain = scores(role, outputs, test), scores(role, plain, test)
     progress(stage or role, steps, steps)
     return Learned(
@@ -116,6 +129,9 @@ def learn(
         baseline=baseline,
         trees=trees,
         verdict=verdict,
+        duel=duel,
+        choice=choice,
+        search=search,
         metrics=found,
         baseline_metrics=found_plain,
         required=train.always_present(),
@@ -123,12 +139,10 @@ def learn(
         evaluation={
             "metrics": found,
             "baseline_metrics": found_plain,
-            "verdict": {
-                "passed": verdict.passed,
-                "improvement": verdict.improvement,
-                "p_value": verdict.p_value,
-                "reason": verdict.reason,
-            },
+            "verdict": asdict(verdict),
+            "choice": choice.value,
+            "champion": asdict(duel) if isinstance(duel, Duel) else None,
+            "tuning": search.as_json(),
             "curves": curves(role, outputs, test),
             "importance": importance(trees, data.names),
             "slices": {
@@ -139,7 +153,7 @@ def learn(
                     ("test", split.test),
                 )
             },
-            "params": chosen.as_json(),
+            "params": search.params.as_json(),
             "rounds": rounds,
         },
     )

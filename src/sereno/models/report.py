@@ -14,6 +14,7 @@ from sereno.core.files import replace_file
 from sereno.core.timeframe import iso
 from sereno.models.contract import Role
 from sereno.models.train import RoleReport, TrainReport
+from sereno.models.walkforward import Fold
 
 IMPORTANCE_ROWS = 15
 HEADLINE = {Role.TREND: "log_loss", Role.RETURN: "pinball", Role.RISK: "log_loss"}
@@ -30,7 +31,7 @@ p.note { color: var(--faint); } .good { color: var(--good); font-weight: 600; } 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EquityCurve:
-    """Account value over the out-of-sample rows, as the trading room computed it.
+    """Account value over the fold's rows, as the trading room computed it.
 
     ts             (n,) moments, rising
     equity_quote   (n,) account value
@@ -58,9 +59,10 @@ def train_report(reports: Sequence[TrainReport], *, equity: Mapping[str, EquityC
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
         f"<title>Training report</title><style>{STYLE}</style></head><body><h1>Training report</h1>"
-        "<p class='note'>Every score is of rows later than anything the models were trained, tuned or "
-        "calibrated on. A model that does not beat its baseline there is kept, but not served. "
-        "Past scores do not promise future ones.</p>"
+        "<p class='note'>Every score is of the test slice: rows later than anything the models were trained, tuned "
+        "or calibrated on. That slice decides whether a model serves, so the scores of a served model are "
+        "somewhat flattered; the equity curve is drawn from forecasts that chose nothing. A model that does not "
+        "beat its baseline is kept, but not served. Past scores do not promise future ones.</p>"
         f"{sections}</body></html>\n"
     )
 
@@ -71,7 +73,10 @@ def _series(report: TrainReport, curve: EquityCurve | None) -> str:
         f"data {report.data_digest[:12]}, settings {report.settings_digest[:12]}"
     )
     roles = "".join(_role(role) for role in report.roles)
-    return f"<h2>{escape(report.series.key)}</h2><p class='note'>{facts}</p>{_summary(report)}{_equity(curve)}{roles}"
+    return (
+        f"<h2>{escape(report.series.key)}</h2><p class='note'>{facts}</p>"
+        f"{_summary(report)}{_equity(report, curve)}{roles}"
+    )
 
 
 def _summary(report: TrainReport) -> str:
@@ -81,12 +86,14 @@ def _summary(report: TrainReport) -> str:
         verdict = role.evaluation["verdict"]
         served = role.served.extra.get("kind")
         mark = "good" if served == "boosted" else "bad"
+        why = ". ".join(word for word in (role.trees.refused_reason, role.held) if word)
         rows.append(
             f"<tr><td>{role.role}</td><td>{name.replace('_', ' ')}</td>"
             f"<td>{_number(role.evaluation['metrics'][name])}</td>"
             f"<td>{_number(role.evaluation['baseline_metrics'][name])}</td>"
             f"<td>{_number(verdict['improvement'])}</td><td>{_number(verdict['p_value'])}</td>"
-            f"<td class='{mark}'>{escape(str(served))}</td><td>{escape(verdict['reason'] or '')}</td></tr>"
+            f"<td>{role.evaluation['slices']['test']['rows']}</td><td>{_champion(role)}</td>"
+            f"<td class='{mark}'>{escape(str(served))}</td><td>{escape(why)}</td></tr>"
         )
     head = "".join(
         f"<th>{word}</th>"
@@ -97,24 +104,51 @@ def _summary(report: TrainReport) -> str:
             "baseline",
             "improvement",
             "p-value",
+            "test rows",
+            "against what served",
             "served",
-            "refused because",
+            "new trees not served because",
         )
     )
     return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
 
 
-def _equity(curve: EquityCurve | None) -> str:
-    if curve is None or not len(curve.ts):
-        return "<p class='note'>Out-of-sample equity: no trades were simulated for this report.</p>"
+def _champion(report: RoleReport) -> str:
+    """How the new trees did beside those that served, on rows that neither was fitted on."""
+    found = report.evaluation["champion"]
+    if found is None:
+        return escape(f"not compared: {report.no_duel or 'see the training that made them'}")
+    span = f"{iso(found['since_ms'])} to {iso(found['until_ms'])}"
+    return escape(
+        f"{found['version']}: lead over the new trees {_number(found['lead'])}, p {_number(found['p_value'])}, "
+        f"{found['rows']} rows, {span}"
+    )
+
+
+def _equity(report: TrainReport, curve: EquityCurve | None) -> str:
+    """The curve with exactly what it is drawn from."""
+    if report.fold is None or curve is None or not len(curve.ts):
+        why = f" ({escape(report.fault)})" if report.fault else ""
+        return f"<p class='note'>Out-of-sample equity: no trades were simulated for this report{why}.</p>"
     figure, axes = _figure(8.0, 2.8)
     axes.plot((curve.ts - curve.ts[0]) / 86_400_000, curve.equity_quote, color="#2456a6", linewidth=1.2)
     axes.set_xlabel(f"days since {iso(int(curve.ts[0]))}")
     axes.set_ylabel("equity, quote")
     axes.ticklabel_format(axis="y", style="plain", useOffset=False)
     return (
-        f"<h3>Out-of-sample equity</h3><p class='note'>{escape(curve.caption)}</p>"
-        f"<div class='plots'>{_svg(figure)}</div>"
+        f"<h3>Out-of-sample equity, walk-forward</h3><p class='note'>{_window(report.fold)}<br>"
+        f"{escape(curve.caption)}</p><div class='plots'>{_svg(figure)}</div>"
+    )
+
+
+def _window(fold: Fold) -> str:
+    """What the curve's forecasts knew, and what they did not take part in."""
+    kinds = ", ".join(f"{role} {scores.served}" for role, scores in fold.metrics.items())
+    return (
+        f"{len(fold.forecasts)} candles from {iso(fold.test_from_ms)} to {iso(fold.test_to_ms)}. "
+        f"Forecast by models that were learned, calibrated and chosen on the {fold.train_rows} labelled rows up to "
+        f"{iso(fold.train_to_ms)} alone ({kinds}; parameters not searched): no candle of this window took part in "
+        f"choosing them. They are not the models that serve, which this window judged."
     )
 
 
@@ -126,11 +160,17 @@ def _role(report: RoleReport) -> str:
     )
     params = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in found["params"].items())
     plots = _calibration_plot(found["curves"]) + _importance_plot(found["importance"])
+    held = f"<p class='bad'>{escape(report.held)}</p>" if report.held else ""
     return (
-        f"<h3>{report.role}: serving {escape(report.served.version)}</h3>"
-        f"<p class='note'>{spans}.<br>{found['rounds']} rounds; {params}.</p>"
+        f"<h3>{report.role}: serving {escape(report.served.version)}</h3>{held}"
+        f"<p class='note'>{spans}.<br>{found['rounds']} rounds; {params}; {_searched(found['tuning'])}.</p>"
         f"{_scores(found)}<div class='plots'>{plots}</div>"
     )
+
+
+def _searched(tuning: Mapping[str, Any]) -> str:
+    told = f"{tuning['trials']} trials, {tuning['pruned']} of them given up early"
+    return told if tuning["stopped_by"] == "trials" else f"{told}, STOPPED BY TIME: another run may differ"
 
 
 def _scores(found: Mapping[str, Any]) -> str:
@@ -139,7 +179,9 @@ def _scores(found: Mapping[str, Any]) -> str:
         f"<td>{_number(found['baseline_metrics'][name])}</td></tr>"
         for name, value in sorted(found["metrics"].items())
     )
-    return f"<table><tr><th>out of sample</th><th>trees</th><th>baseline</th></tr>{rows}</table>"
+    window = found["slices"]["test"]
+    span = f"test slice, {window['rows']} rows, {iso(window['first_ms'])} to {iso(window['last_ms'])}"
+    return f"<table><tr><th>{span}</th><th>trees</th><th>baseline</th></tr>{rows}</table>"
 
 
 def _calibration_plot(curves: Mapping[str, Sequence[Sequence[float]]]) -> str:

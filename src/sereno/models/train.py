@@ -1,7 +1,7 @@
 """Training the roles of one series, and keeping what came out.
 
-Both the trees and the baseline of a role become versions in the registry; `current` then points to the
-one that the gate chose. A role that was already trained on the same data, with the same settings, by the
+Both the trees and the baseline of a role become versions in the registry; then what the gate chose of every
+role becomes current in one step, but for roles that a person pinned. A role that was already trained on the same data, with the same settings, by the
 same commit is not trained again, so an interrupted training goes on where it stopped.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sereno.core.candle import Candles
@@ -17,35 +17,54 @@ from sereno.core.errors import SkipThis
 from sereno.core.ids import digest_of
 from sereno.core.instrument import Series
 from sereno.core.settings import BarrierSettings, CostSettings, ModelSettings
-from sereno.core.timeframe import UtcMs
-from sereno.models.contract import Forecasts, Frame, Progress, Role, silent
+from sereno.core.timeframe import UtcMs, iso
+from sereno.models.champion import champion_of
+from sereno.models.contract import Frame, Progress, Role, silent
 from sereno.models.dataset import Dataset, Outcomes, join
+from sereno.models.gate import Choice, Duel, NoDuel
 from sereno.models.learn import Learned, learn
 from sereno.models.outlook import Outlook
-from sereno.models.serve import Forecaster
-from sereno.store.registry import ModelManifest, Registry
+from sereno.models.walkforward import Fold, walk_rows
+from sereno.store.registry import ModelManifest, Pin, Pointer, Registry
 
 EVALUATION_FILE = "evaluation.json"
 
 
 @dataclass(frozen=True, slots=True)
 class RoleReport:
-    """One role after training. `evaluation` holds scores, curves, importance, slices and parameters."""
+    """One role after training. `evaluation` holds scores, curves, importance, slices and parameters.
+
+    chosen    what the gate chose: the new trees, the ones that served before, or the baseline
+    served    what serves; another than the chosen where a person holds it with `pin`
+    no_duel   why the trees were not compared with what served; None when they were, or for a reused role
+    """
 
     role: Role
+    chosen: ModelManifest
     served: ModelManifest
     trees: ModelManifest
     baseline: ModelManifest
     reused: bool
     evaluation: Mapping[str, Any]
+    pin: Pin | None = None
+    no_duel: str | None = None
+
+    @property
+    def held(self) -> str | None:
+        """Why the chosen version does not serve; None when it does."""
+        if self.pin is None or self.chosen.version == self.served.version:
+            return None
+        since = f"{self.served.version} is pinned since {iso(self.pin.at_ms)} by {self.pin.by}"
+        return f"{self.chosen.version} would serve, but {since}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainReport:
     """One series after training.
 
-    forecasts   of the served models on rows that none of them was trained, calibrated or tuned on;
-                None while a role has no model yet, or one that does not fit the others (`fault` says why)
+    fold    the procedure as it would have gone had it ended where the test slice begins, and its forecasts
+            of that slice: no row of it chose between models. None for a single role or too few rows
+            (`fault` says why)
     """
 
     series: Series
@@ -55,7 +74,7 @@ class TrainReport:
     settings_digest: str
     git_commit: str
     roles: tuple[RoleReport, ...]
-    forecasts: Forecasts | None
+    fold: Fold | None
     fault: str | None = None
 
 
@@ -134,10 +153,8 @@ def train_rows(
         or _trained(role, series, data, models, origins, registry, progress)
         for role in roles
     )
-    for report in reports:
-        if registry.current(report.role, series) != report.served.version:
-            registry.use(report.role, series, report.served.version)
-    forecasts, fault = _out_of_sample(series, frame, registry)
+    pointer = registry.publish(series, {report.role: report.chosen.version for report in reports})
+    fold, fault = _rehearsed(series, frame, labels, models, data.horizon_bars, roles, progress)
     return TrainReport(
         series=series,
         created_ms=origins.created_ms,
@@ -145,8 +162,8 @@ def train_rows(
         data_digest=origins.data_digest,
         settings_digest=origins.settings_digest,
         git_commit=origins.git_commit,
-        roles=reports,
-        forecasts=forecasts,
+        roles=tuple(_as_served(report, series, pointer, registry) for report in reports),
+        fold=fold,
         fault=fault,
     )
 
@@ -172,16 +189,21 @@ def _trained(
     progress: Progress,
 ) -> RoleReport:
     stage = f"{series.instrument.slug} {series.timeframe} {role}"
-    learned = learn(role, data, models, stage=stage, progress=progress)
+    champion = champion_of(registry, role, series, names=data.names, label_params=origins.label_params)
+    learned = learn(role, data, models, champion=champion, stage=stage, progress=progress)
     baseline = _kept(learned, learned.baseline, series, data.names, origins, registry)
     trees = _kept(learned, learned.trees, series, data.names, origins, registry)
+    evaluation = json.loads(_evaluation(learned))
+    choice = _choice(evaluation, trees, baseline, series, registry)
     return RoleReport(
         role=role,
-        served=trees if trees.serving_ok else baseline,
+        chosen=choice,
+        served=choice,
         trees=trees,
         baseline=baseline,
         reused=False,
-        evaluation=json.loads(_evaluation(learned)),
+        evaluation=evaluation,
+        no_duel=learned.duel.reason if isinstance(learned.duel, NoDuel) else None,
     )
 
 
@@ -206,12 +228,14 @@ def _kept(
         settings_digest=origins.settings_digest,
         git_commit=origins.git_commit,
         metrics=found,
-        serving_ok=plain or learned.verdict.passed,
-        refused_reason=None if plain else learned.verdict.reason,
+        serving_ok=plain or learned.choice is Choice.CHALLENGER,
+        refused_reason=None if plain else learned.refused_reason,
         extra={
             "kind": outlook.kind,
             "required": [] if plain else list(learned.required),
             "test_from_ms": learned.test_from_ms,
+            "tuning": learned.search.as_json(),
+            "champion": learned.duel.version if isinstance(learned.duel, Duel) else None,
         },
         files={},
     )
@@ -232,27 +256,66 @@ def _resumed(role: Role, series: Series, origins: Origins, registry: Registry) -
     if not {"baseline", "boosted"} <= set(found):
         return None
     trees, baseline = found["boosted"], found["baseline"]
-    served = trees if trees.serving_ok else baseline
     try:
         kept = [registry.load(role, series, manifest.version) for manifest in (baseline, trees)]
     except SkipThis:
         return None
     if any(artefact.fell_back_from for artefact in kept):
         return None
-    return RoleReport(role, served, trees, baseline, True, json.loads(kept[1].files[EVALUATION_FILE]))
+    evaluation = json.loads(kept[1].files[EVALUATION_FILE])
+    choice = _choice(evaluation, trees, baseline, series, registry)
+    return RoleReport(role, choice, choice, trees, baseline, True, evaluation)
 
 
-def _out_of_sample(series: Series, frame: Frame, registry: Registry) -> tuple[Forecasts | None, str | None]:
-    """(forecasts, None), or (None, why not): one role alone was trained, others lack or are of another kind."""
+def _choice(
+    evaluation: Mapping[str, Any],
+    trees: ModelManifest,
+    baseline: ModelManifest,
+    series: Series,
+    registry: Registry,
+) -> ModelManifest:
+    """The version that the gate chose; the baseline in place of a champion that has been lost since."""
+    match Choice(evaluation["choice"]):
+        case Choice.CHALLENGER:
+            return trees
+        case Choice.CHAMPION:
+            version = evaluation["champion"]["version"]
+            kept = (m for m in registry.versions(trees.role, series) if m.version == version)
+            return next(kept, baseline)
+        case Choice.BASELINE:
+            return baseline
+
+
+def _as_served(report: RoleReport, series: Series, pointer: Pointer, registry: Registry) -> RoleReport:
+    """The report with what the pointer says, which a person may hold."""
+    version = pointer.versions[report.role]
+    known = (m for m in registry.versions(report.role, series) if m.version == version)
+    return replace(report, served=next(known, report.chosen), pin=pointer.pins.get(report.role))
+
+
+def _rehearsed(
+    series: Series,
+    frame: Frame,
+    labels: Outcomes,
+    models: ModelSettings,
+    horizon_bars: int,
+    roles: Sequence[Role],
+    progress: Progress,
+) -> tuple[Fold | None, str | None]:
+    """(fold, None), or (None, why not): forecasts take all roles, and rows enough before the test slice."""
+    if set(roles) != set(Role):
+        return None, "not all roles were trained"
     try:
-        forecaster = Forecaster.load(registry, series, names=tuple(frame.names))
-        since = max(_test_from(registry.load(role, series).manifest) for role in Role)
+        walk = walk_rows(
+            series,
+            frame,
+            labels,
+            folds=1,
+            models=models,
+            horizon_bars=horizon_bars,
+            first_frac=1.0 - models.test_frac,
+            progress=progress,
+        )
     except SkipThis as cause:
         return None, str(cause)
-    return forecaster.forecasts(frame).between(since), None
-
-
-def _test_from(manifest: ModelManifest) -> int:
-    raw = manifest.extra["test_from_ms"]
-    assert isinstance(raw, int)
-    return raw
+    return walk.folds[0], None

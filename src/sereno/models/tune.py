@@ -1,11 +1,14 @@
 """A small search for tree parameters, inside the train slice only: purged folds, every k-th row.
 
-Deterministic: a seeded TPE sampler, one worker. `TIMEOUT_S` bounds it on a slow machine; only when
-that bound is hit can two runs differ.
+Deterministic: a seeded TPE sampler, one worker, a number of trials. `SAFETY_S` ends it on a machine that
+is hopelessly slow; only then can two runs differ, and the model's manifest says so.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -16,18 +19,37 @@ from sereno.models.contract import Progress, Role
 from sereno.models.dataset import Dataset
 from sereno.models.splits import expanding
 
-TIMEOUT_S = 90.0
+SAFETY_S = 1800.0
 MOST_ROWS = 5000
 FOLDS = 2
 MOST_ROUNDS = 150
 
 
-def tune(
-    role: Role, train: Dataset, *, settings: ModelSettings, stage: str, progress: Progress
-) -> TreeParams:
+class StoppedBy(StrEnum):
+    """What ended a search: its number of trials, or the clock."""
+
+    TRIALS = "trials"
+    TIME = "time"
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What a search came to. `pruned` of its `trials` were given up after the first fold."""
+
+    params: TreeParams
+    trials: int = 0
+    pruned: int = 0
+    stopped_by: StoppedBy = StoppedBy.TRIALS
+
+    def as_json(self) -> Mapping[str, object]:
+        """For the manifest: how, not what was found."""
+        return {"trials": self.trials, "pruned": self.pruned, "stopped_by": self.stopped_by.value}
+
+
+def tune(role: Role, train: Dataset, *, settings: ModelSettings, stage: str, progress: Progress) -> Search:
     """The parameters with the least mean loss over the folds; the defaults are always among those tried."""
     if settings.trials == 0:
-        return TreeParams()
+        return Search(TreeParams())
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -53,10 +75,17 @@ def tune(
     study.optimize(
         loss,
         n_trials=settings.trials,
-        timeout=TIMEOUT_S,
+        timeout=SAFETY_S,
         callbacks=[lambda _, trial: progress(stage, trial.number + 1, settings.trials)],
     )
-    return TreeParams(**study.best_params)
+    done = study.get_trials(deepcopy=False)
+    whole = any(trial.state is optuna.trial.TrialState.COMPLETE for trial in done)
+    return Search(
+        params=TreeParams(**study.best_params) if whole else TreeParams(),
+        trials=len(done),
+        pruned=sum(trial.state is optuna.trial.TrialState.PRUNED for trial in done),
+        stopped_by=StoppedBy.TRIALS if len(done) == settings.trials else StoppedBy.TIME,
+    )
 
 
 def _suggest(trial: object) -> TreeParams:

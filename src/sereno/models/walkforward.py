@@ -101,20 +101,24 @@ def walk_rows(
     folds: int,
     models: ModelSettings,
     horizon_bars: int,
+    first_frac: float = FIRST_FRAC,
     progress: Progress = silent,
 ) -> WalkForward:
-    """`walk_forward` from features and labels that are already there."""
+    """`walk_forward` from features and labels that are already there.
+
+    first_frac   share of the rows that the first fold's past holds
+    """
     data = join(frame, labels, timeframe=series.timeframe, horizon_bars=horizon_bars)
-    if len(data) * FIRST_FRAC < models.min_rows:
+    if len(data) * first_frac < models.min_rows:
         raise SkipThis(
             "models.too_few_rows",
             remedy="collect more history, or lower models.min_rows",
             rows=len(data),
-            needed=int(models.min_rows / FIRST_FRAC),
+            needed=int(models.min_rows / first_frac),
         )
     thrifty = models.model_copy(update={"trials": 0, "rounds": min(models.rounds, FOLD_ROUNDS)})
     steps = expanding(
-        data.ts, data.end_ms, folds=folds, first_frac=FIRST_FRAC, embargo_bars=models.embargo_bars
+        data.ts, data.end_ms, folds=folds, first_frac=first_frac, embargo_bars=models.embargo_bars
     )
     done = []
     for number, (past, ahead) in enumerate(steps, start=1):

@@ -13,7 +13,7 @@ from sereno.ops.run import Outcome, Run
 if TYPE_CHECKING:
     from sereno.models.contract import Role
     from sereno.models.report import EquityCurve
-    from sereno.models.train import TrainReport
+    from sereno.models.train import RoleReport, TrainReport
     from sereno.ops.app import Desk
     from sereno.store.ledger.model_versions import ModelVersion
     from sereno.store.registry import ModelManifest
@@ -32,6 +32,7 @@ def train(desk: Desk, run: Run, role: str = "", *symbols: str) -> Outcome:
     """
     from sereno.models.contract import Role
     from sereno.models.report import write_train_report
+    from sereno.store.ledger.named_models import named_by_signals
 
     wanted_roles = (Role(role),) if role else tuple(Role)
     reports: list[TrainReport] = []
@@ -49,21 +50,27 @@ def train(desk: Desk, run: Run, role: str = "", *symbols: str) -> Outcome:
         _record(desk, report)
     if not reports:
         return Outcome(0, {"skipped": skipped}, failed=f"nothing was trained: {_first(skipped)}")
-    desk.registry.prune(KEEP_VERSIONS)
+    with desk.ledger.read() as tx:
+        named = named_by_signals(tx)
+    desk.registry.prune(KEEP_VERSIONS, named=named)
     path = desk.paths.reports / REPORT
     curves = {r.series.key: curve for r in reports if (curve := _curve(desk, r)) is not None}
     write_train_report(path, reports, equity=curves)
-    told = {
-        report.series.key: {
-            str(r.role): {"served": str(r.served.extra.get("kind")), "refused": r.trees.refused_reason}
-            for r in report.roles
-        }
-        for report in reports
-    }
+    told = {report.series.key: {str(r.role): _told(r) for r in report.roles} for report in reports}
     return Outcome(
         sum(report.rows for report in reports),
         {"series": told, "skipped": skipped, "report": str(path)},
     )
+
+
+def _told(role: RoleReport) -> dict[str, object]:
+    """What the run record keeps of a role; `held` only where a person's choice stands before the gate's."""
+    told: dict[str, object] = {
+        "served": str(role.served.extra.get("kind")),
+        "refused": role.trees.refused_reason,
+        "compared_with": role.trees.extra.get("champion") or role.no_duel,
+    }
+    return told if role.held is None else {**told, "held": role.held}
 
 
 def _first(skipped: dict[str, str]) -> str:
@@ -89,16 +96,16 @@ def _one(desk: Desk, run: Run, series: Series, roles: tuple[Role, ...]) -> Train
 
 
 def _curve(desk: Desk, report: TrainReport) -> EquityCurve | None:
-    """The served models' unseen forecasts, traded by the desk's rules."""
+    """The fold's forecasts, which chose nothing, traded by the desk's rules."""
     from sereno.features.frame import compute
     from sereno.models.report import EquityCurve
     from sereno.ops.steps.backtest import traded
 
-    if report.forecasts is None or not report.forecasts.present.any():
+    if report.fold is None or not report.fold.forecasts.present.any():
         return None
     candles = desk.lake.candles(report.series)
     frame = compute(candles, atr_bars=desk.settings.barriers.atr_bars)
-    result = traded(desk, report.series, candles, frame, report.forecasts)
+    result = traded(desk, report.series, candles, frame, report.fold.forecasts)
     figures = result.figures
     caption = (
         f"{figures.trades} trades, net result {figures.net_quote:.2f} quote, "
@@ -129,7 +136,7 @@ def _record(desk: Desk, report: TrainReport) -> None:
 
     with desk.ledger.begin() as tx:
         for role in report.roles:
-            for manifest in (role.trees, role.baseline):
+            for manifest in (role.trees, role.baseline, role.served):
                 model_versions.save(tx, ledger_line(manifest))
             model_versions.mark_serving(tx, role.served.role, report.series.key, role.served.version)
         audit.append(
@@ -138,5 +145,5 @@ def _record(desk: Desk, report: TrainReport) -> None:
             "job:train",
             "models.trained",
             report.series.key,
-            {str(role.role): role.served.version for role in report.roles},
+            {str(r.role): r.served.version if r.held is None else r.held for r in report.roles},
         )
