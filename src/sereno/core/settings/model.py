@@ -118,8 +118,13 @@ class Settings(BaseSettings):
     @property
     def digest(self) -> str:
         """SHA-256 of the sections that decide: equal digest, equal decisions from equal data."""
-        deciding = ("barriers", "costs", "signals", "risk")
-        return digest_of({name: getattr(self, name).model_dump(mode="json") for name in deciding})
+        return digest_of(self.deciding)
+
+    @property
+    def deciding(self) -> dict[str, object]:
+        """The sections that decide, as plain values; none holds a secret."""
+        sections = ("barriers", "costs", "signals", "risk")
+        return {name: getattr(self, name).model_dump(mode="json") for name in sections}
 
 
 def is_loopback(host: str) -> bool:

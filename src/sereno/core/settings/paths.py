@@ -39,6 +39,11 @@ class Paths:
         return self.root / "signals"
 
     @property
+    def settings(self) -> Path:
+        """The settings that decided, one file a version; replay reads them."""
+        return self.root / "settings"
+
+    @property
     def exports(self) -> Path:
         """`risk_state_*.json` and `performance_history_*.json`."""
         return self.root / "exports"

@@ -20,6 +20,7 @@ from sereno.signals.make import Provenance, make_signal, signal_id_of
 from sereno.signals.publish import write_signal
 from sereno.signals.regime import ADX, ATR_RATIO, regime_of
 from sereno.signals.words import RiskVerdict, Situation
+from sereno.store import kept_settings
 from sereno.store.ledger import forecasts, instruments
 from sereno.store.ledger import signals as kept
 from sereno.store.registry import ModelSet
@@ -108,6 +109,7 @@ class Decider:
 
     def _kept(self, series: Series, signal: Signal, forecast: Forecast) -> Signal:
         desk = self._desk
+        kept_settings.keep(desk.paths.settings, desk.settings)
         with desk.ledger.begin() as tx:
             forecasts.save(tx, signal.signal_id.replace("sig_", "fc_"), series, desk.mode, forecast)
             if kept.save(tx, signal):

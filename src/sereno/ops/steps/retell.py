@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sereno.core.candle import Candles
 from sereno.core.errors import SkipThis
+from sereno.core.instrument import Series
 from sereno.core.signal import Decision, Signal
 from sereno.core.timeframe import UtcMs
 from sereno.features.engine import live_row
@@ -17,6 +17,9 @@ from sereno.models.outlook import read_outlook
 from sereno.models.serve import Forecaster, Served
 from sereno.signals.explain import explain
 from sereno.signals.replay import replay
+from sereno.store import kept_settings
+from sereno.store.artefact import Artefact
+from sereno.store.kept_settings import KeptSettings
 from sereno.store.ledger import signals as kept
 
 if TYPE_CHECKING:
@@ -27,11 +30,11 @@ TAKEN_SEEN = 20_000
 
 def story_of(desk: Desk, signal: Signal) -> str:
     """The story of a signal in words; without its models or candles the drivers are left out."""
-    settings = desk.settings
+    decided = _settings_of(desk, signal)
     contributions: tuple[tuple[str, float], ...] = ()
     note = ""
     try:
-        row = live_row(candles_of(desk, signal), atr_bars=settings.barriers.atr_bars).row
+        row = live_row(candles_of(desk, signal), atr_bars=decided.barriers.atr_bars).row
         side = signal.side or Decision.LONG
         if not signal.features:  # let go in time; the same candles give the same values
             signal = replace(signal, features=tuple(zip(row.names, row.values.tolist(), strict=True)))
@@ -39,31 +42,47 @@ def story_of(desk: Desk, signal: Signal) -> str:
     except SkipThis as cause:
         note = f"\n\nThe drivers cannot be told any more: {cause}."
     told = explain(
-        signal, contributions, signals=settings.signals, barriers=settings.barriers, costs=settings.costs
+        signal, contributions, signals=decided.signals, barriers=decided.barriers, costs=decided.costs
     )
     return told + note
 
 
 def replayed(desk: Desk, signal: Signal) -> tuple[tuple[str, ...], bool]:
     """Lines for the terminal, and whether every bit came out the same."""
-    settings = desk.settings
+    decided = _settings_of(desk, signal)
     result = replay(
         signal,
         candles_of(desk, signal),
         forecaster_of(desk, signal),
-        settings_digest=settings.digest,
-        signals=settings.signals,
-        barriers=settings.barriers,
-        costs=settings.costs,
+        settings_digest=decided.digest,
+        signals=decided.signals,
+        barriers=decided.barriers,
+        costs=decided.costs,
         last_taken_ms=_taken_before(desk, signal),
     )
     if result.is_equal:
-        return (f"{signal.signal_id}: the same bits", f"{signal.decision}: {signal.reason}"), True
+        lines = [f"{signal.signal_id}: the same bits", f"{signal.decision}: {signal.reason}"]
+        if decided.digest != desk.settings.digest:
+            lines.append(
+                f"recomputed with the settings of then ({decided.digest[:12]}), which were changed since"
+            )
+        return tuple(lines), True
     lines = [f"{signal.signal_id}: {len(result.differences)} fields differ"]
     lines += [f"  {d.field}: stored {d.stored!r}, computed {d.computed!r}" for d in result.differences]
-    if settings.digest != signal.settings_digest:
-        lines.append("  the settings that decide were changed since; replay with those of then")
+    if decided.digest != signal.settings_digest:
+        lines.append(
+            f"  it was made with settings {signal.settings_digest[:12]}, which were not kept; in force are "
+            f"{decided.digest[:12]}: put back barriers, costs, signals and risk as they were and replay again"
+        )
     return tuple(lines), False
+
+
+def _settings_of(desk: Desk, signal: Signal) -> KeptSettings:
+    """What decided when the signal was made; what is in force if that was not kept."""
+    in_force = kept_settings.of(desk.settings)
+    if in_force.digest == signal.settings_digest:
+        return in_force
+    return kept_settings.find(desk.paths.settings, signal.settings_digest) or in_force
 
 
 def forecaster_of(desk: Desk, signal: Signal) -> Forecaster:
@@ -72,7 +91,7 @@ def forecaster_of(desk: Desk, signal: Signal) -> Forecaster:
     served = {}
     for role in Role:
         version = wanted[role.value]
-        artefact = desk.registry.load(role, signal.series, version)
+        artefact = _loaded(desk, role, signal.series, version)
         if artefact.fell_back_from is not None:
             raise SkipThis("models.damaged", role=role.value, version=version, fault=artefact.fault)
         manifest = artefact.manifest
@@ -81,27 +100,33 @@ def forecaster_of(desk: Desk, signal: Signal) -> Forecaster:
     return Forecaster(served, names=feature_names(signal.series.timeframe))
 
 
+def _loaded(desk: Desk, role: Role, series: Series, version: str) -> Artefact:
+    if version not in {manifest.version for manifest in desk.registry.versions(role, series)}:
+        raise SkipThis(
+            "replay.model_gone",
+            remedy="the version was pruned or removed: restore its folder in the registry from a backup",
+            role=role.value,
+            version=version,
+            series=series.key,
+        )
+    return desk.registry.load(role, series, version)
+
+
 def candles_of(desk: Desk, signal: Signal) -> Candles:
     """The candles as they were known when the signal was made: those whose digest it names.
 
-    Raises SkipThis if they are gone.
+    Raises SkipThis if the lake never held them, as far as it remembers.
     """
-    for as_of in _knowledge_moments(desk, signal):
-        found = desk.lake.candles(signal.series, signal.feature_first_ms, signal.ts, as_of=as_of)
-        if found.digest() == signal.data_digest:
-            return found
+    past = desk.lake.past(signal.series, signal.feature_first_ms, signal.ts)
+    for version in past.versions():
+        if version.digest() == signal.data_digest:
+            return version
     raise SkipThis(
         "replay.candles_changed",
         remedy="the lake no longer holds the candles that the signal was made from",
         signal_id=signal.signal_id,
+        data_digest=signal.data_digest,
     )
-
-
-def _knowledge_moments(desk: Desk, signal: Signal) -> Iterator[UtcMs | None]:
-    """Now, then before each correction that came after the candle closed, newest first."""
-    yield None
-    later = {c.noticed_ms for c in desk.lake.corrections(signal.series) if c.noticed_ms >= signal.ts}
-    yield from (moment - 1 for moment in sorted(later, reverse=True))
 
 
 def _taken_before(desk: Desk, signal: Signal) -> UtcMs | None:
