@@ -1,4 +1,4 @@
-"""What the decider says of the models that it loads."""
+"""What the decider says of the models that it loads, and what keeps it from an entry."""
 
 from __future__ import annotations
 
@@ -8,10 +8,22 @@ from types import SimpleNamespace
 import pytest
 import structlog
 
+from sereno.core.candle import Candles
+from sereno.core.clock import FixedClock
+from sereno.core.forecast import Forecast
+from sereno.core.instrument import Series
+from sereno.core.signal import Decision, Signal
+from sereno.core.timeframe import Timeframe
+from sereno.features.engine import FeatureRow
 from sereno.models.contract import Role
 from sereno.models.serve import Forecaster
+from sereno.ops.app import Desk
+from sereno.store.lake_words import Gap
+from sereno.store.ledger import instruments
+from tests.features.markets import lively
 from tests.store.test_registry import keep
-from tests.surfaces.seeded import seeded_desk
+from tests.surfaces.seeded import seeded_desk, settings_for
+from tests.trading.worlds import GRID, forecast
 
 
 def test_a_damaged_current_model_is_told_once_a_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,3 +42,100 @@ def test_a_damaged_current_model_is_told_once_a_load(tmp_path: Path, monkeypatch
     told = logs[0]
     assert (told["event"], told["log_level"], told["role"]) == ("models.fell_back", "warning", "trend")
     assert (told["damaged"], told["served"]) == ("new", "old")
+
+
+class Sure:
+    """A forecaster that always sees a rise."""
+
+    def forecast(self, row: FeatureRow) -> Forecast:
+        return forecast(row.ts, prob_up=0.8, prob_down=0.1, expected_return=0.02, p90=0.04)
+
+
+HOURLY_CANDLES = lively(900)
+NOW_MS = int(HOURLY_CANDLES.close_ms[-1]) + 1000
+
+
+def eager_desk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """A desk that trades one pair at 1h and 4h and would go long on every candle."""
+    desk = Desk(
+        settings_for(
+            folder,
+            venue={"instruments": ("BTC/USDT",)},
+            candles={"timeframes": ("1h", "4h"), "settle_s": 0.0},
+            costs={"fee_bps": 0.0, "slippage_bps": 0.0},
+            signals={"gap_rest_bars": 10},
+        ),
+        clock=FixedClock(NOW_MS),
+    )
+    monkeypatch.setattr(desk.decider, "_forecaster", lambda _: Sure())
+    with desk.ledger.begin() as tx:
+        instruments.save(tx, desk.series[0].instrument, GRID, NOW_MS)
+    return desk
+
+
+def of_timeframe(desk: Desk, timeframe: Timeframe) -> Series:
+    return next(one for one in desk.series if one.timeframe is timeframe)
+
+
+def told(signal: Signal) -> tuple[Decision, str]:
+    return signal.decision, signal.reason_detail.partition(" candles")[0]
+
+
+def without(candles: Candles, first: int, last: int) -> Candles:
+    rows = [*range(first), *range(last, len(candles))]
+    return Candles.of(candles.timeframe, [one for i, one in enumerate(candles) if i in set(rows)])
+
+
+@pytest.mark.parametrize(
+    ("hole", "is_known", "said"),
+    [
+        (None, False, None),
+        ((895, 897), False, "2"),
+        ((895, 897), True, "2"),
+        ((600, 603), False, "3"),
+        ((600, 603), True, None),
+        ((5, 9), False, None),
+    ],
+)
+def test_a_hole_under_the_features_refuses_by_name(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    hole: tuple[int, int] | None,
+    is_known: bool,
+    said: str | None,
+) -> None:
+    with eager_desk(tmp_path, monkeypatch) as desk:
+        series = of_timeframe(desk, Timeframe.H1)
+        candles = HOURLY_CANDLES if hole is None else without(HOURLY_CANDLES, *hole)
+        desk.lake.append(series, candles, source="test", mode=desk.mode, now=NOW_MS)
+        if hole is not None and is_known:
+            first, last = (int(HOURLY_CANDLES.open_ms[i]) for i in (hole[0], hole[1] - 1))
+            desk.lake.record_gap(series, Gap(first, last, "the venue has no candles here"))
+        signal = desk.decider.decide(series)
+    if said is None:
+        assert signal.decision is Decision.LONG
+    else:
+        assert told(signal) == (Decision.NO_TRADE, f"risk_gate: data_gap {said}")
+        assert not signal.risk_allowed
+
+
+def test_a_signal_rests_the_instrument_on_every_timeframe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with eager_desk(tmp_path, monkeypatch) as desk:
+        hourly, slower = of_timeframe(desk, Timeframe.H1), of_timeframe(desk, Timeframe.H4)
+        four = lively(900, timeframe=Timeframe.H4)
+        shift = (NOW_MS - 1000) // Timeframe.H4.ms * Timeframe.H4.ms - int(four.close_ms[-1])
+        columns = (getattr(four, name) for name in ("open", "high", "low", "close", "volume"))
+        desk.lake.append(
+            slower,
+            Candles(Timeframe.H4, four.open_ms + shift, *columns),
+            source="test",
+            mode=desk.mode,
+            now=NOW_MS,
+        )
+        desk.lake.append(hourly, HOURLY_CANDLES, source="test", mode=desk.mode, now=NOW_MS)
+        assert desk.decider.decide(slower).decision is Decision.LONG
+        refused = desk.decider.decide(hourly)
+    assert refused.decision is Decision.NO_TRADE
+    assert "cooldown resting for 3 bars of 4h" in refused.reason_detail

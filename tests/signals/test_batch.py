@@ -10,6 +10,7 @@ from sereno.core.instrument import Market
 from sereno.core.signal import Decision, Regime
 from sereno.signals.batch import decide_all
 from sereno.signals.decide import decide
+from sereno.signals.gates import DATA_GAP, data_gap, holes
 from sereno.signals.words import Reason, Situation
 from tests.trading.worlds import HOURLY, Slices, outlook, walk
 
@@ -21,7 +22,7 @@ def test_batch_and_single_agree() -> None:
     candles = walk(2, 200)
     frame, forecasts = outlook(2, candles)
     batch = decide_all(forecasts, frame, market=Market.SPOT, **WORDS)
-    reasons: dict[Reason, int] = {}
+    reasons: dict[str, int] = {}
     for i in range(len(candles)):
         ts = int(candles.close_ms[i])
         verdict = decide(
@@ -32,9 +33,14 @@ def test_batch_and_single_agree() -> None:
             situation=Situation(Market.SPOT, HOURLY.timeframe, ts, ts),
             **WORDS,
         )
-        assert verdict.decision.sign == batch.side[i]
-        if verdict.decision is Decision.NO_TRADE:
-            reasons[verdict.reason] = reasons.get(verdict.reason, 0) + 1
+        seen = candles.open_ms[: i + 1]
+        found = holes(seen, HOURLY.timeframe, lookback_bars=200)
+        gap = data_gap(seen, found, found, HOURLY.timeframe, rest_bars=SLICES.signals.gap_rest_bars)
+        assert batch.side[i] == (0 if gap else verdict.decision.sign)
+        reason = verdict.reason if gap is None or verdict.decision is Decision.NO_TRADE else gap.reason
+        reasons[reason] = reasons.get(reason, 0) + 1
+    assert reasons.pop(Reason.TAKEN) == np.count_nonzero(batch.side)
+    assert reasons[DATA_GAP] > 0
     assert reasons == batch.refusals
     assert set(batch.side.tolist()) == {0, 1}, "spot is never sold short"
     linear = decide_all(forecasts, frame, market=Market.LINEAR, **WORDS)

@@ -14,6 +14,7 @@ from sereno.core.money import money
 from sereno.core.settings.sections import BarrierSettings, CostSettings, RiskSettings, SignalSettings
 from sereno.core.signal import Decision, Regime
 from sereno.signals.decide import decide
+from sereno.signals.gates import data_gap, holes
 from sereno.signals.words import Situation
 from sereno.store.ledger import Ledger, equity, fills, positions
 from sereno.store.ledger import signals as kept_signals
@@ -151,7 +152,7 @@ def test_the_same_on_real_candles(tmp_path: Path, shared_data: Path) -> None:
 
 def test_the_whole_chain_decides_and_trades_like_the_backtest(tmp_path: Path) -> None:
     """Candle by candle as live: advance, ask the gate, decide with cool-down, keep; against `backtest`."""
-    slices = Slices(signals=SignalSettings(cooldown_bars=3), risk=MILD)
+    slices = Slices(signals=SignalSettings(cooldown_bars=3, gap_rest_bars=5), risk=MILD)
     candles = walk(11, 130)
     frame, forecasts = outlook(11, candles)
     result = backtest(candles, frame, forecasts, series=HOURLY, rules=GRID, **slices.words())
@@ -171,6 +172,10 @@ def test_the_whole_chain_decides_and_trades_like_the_backtest(tmp_path: Path) ->
         )
         view = account_view(ledger, mode=Mode.SIM)
         gate = propose(view, BTC, close=close, atr=atr, at=ts, grid=GRID, book=book, max_open_positions=3)
+        seen = candles.open_ms[: i + 1]
+        found = holes(seen, HOURLY.timeframe, lookback_bars=200)
+        gap = data_gap(seen, found, found, HOURLY.timeframe, rest_bars=slices.signals.gap_rest_bars)
+        gate = gap or gate
         verdict = decide(
             forecasts.row(i),
             Regime.TREND,
@@ -188,6 +193,7 @@ def test_the_whole_chain_decides_and_trades_like_the_backtest(tmp_path: Path) ->
     assert len(result.trades) > 5
     assert result.refused["cooldown"] > 0
     assert result.refused["paused"] > 0
+    assert result.refused["data_gap"] > 0
     assert_same(ledger, result.trades, Decimal(10_000))
     with ledger.read() as tx:
         points = {p.ts: float(p.equity_quote) for p in equity.series(tx, Mode.SIM, "paper")}

@@ -16,6 +16,7 @@ from sereno.core.timeframe import Timeframe
 from sereno.models.contract import Forecasts
 from sereno.models.contract import Frame as FeatureBlock
 from sereno.signals.decide import decide
+from sereno.signals.gates import DATA_GAP, rests_after_hole
 from sereno.signals.regime import ADX, ATR_RATIO, regime_of
 from sereno.signals.words import Reason, Situation
 
@@ -35,13 +36,13 @@ class Decisions:
 
     side      +1 LONG, -1 SHORT, 0 NO_TRADE
     atr       raw average true range at the decision; NaN in warm-up
-    refusals  how often each reason was the first to refuse
+    refusals  how often each reason was the first to refuse, and how often a hole in the data did
     """
 
     ts: I64
     side: I8
     atr: F64
-    refusals: dict[Reason, int]
+    refusals: dict[str, int]
 
     def __len__(self) -> int:
         return len(self.ts)
@@ -58,10 +59,12 @@ def decide_all(
 ) -> Decisions:
     """`decide` on every row that has a forecast; rows are matched on `ts`.
 
-    Each row is decided at the moment of its close, so nothing is stale.
+    Each row is decided at the moment of its close, so nothing is stale. Holes count as such that the venue
+    cannot fill: live, one that it can fill is filled by the next collection.
     """
     side = np.zeros(len(frame.ts), dtype=np.int8)
-    refusals: dict[Reason, int] = {}
+    refusals: dict[str, int] = {}
+    rests = rests_after_hole(frame.ts, frame.timeframe, rest_bars=signals.gap_rest_bars)
     adx = frame.values[:, frame.names.index(ADX)].tolist()
     ratio = frame.values[:, frame.names.index(ATR_RATIO)].tolist()
     atr, close = frame.atr.tolist(), frame.close.tolist()
@@ -84,7 +87,11 @@ def decide_all(
             costs=costs,
             situation=Situation(market, frame.timeframe, candle_ms=ts, now=ts),
         )
-        side[row] = verdict.decision.sign
-        if verdict.reason is not Reason.TAKEN:
-            refusals[verdict.reason] = refusals.get(verdict.reason, 0) + 1
+        reason = verdict.reason.value
+        if verdict.reason is Reason.TAKEN and rests[row]:
+            reason = DATA_GAP
+        if reason == Reason.TAKEN:
+            side[row] = verdict.decision.sign
+        else:
+            refusals[reason] = refusals.get(reason, 0) + 1
     return Decisions(ts=frame.ts, side=side, atr=frame.atr, refusals=refusals)

@@ -153,7 +153,7 @@ def backtest(
         figures=statistics(trades.pnl.tolist(), initial_equity_quote=initial),
         sharpe=sharpe(steps.tolist(), bar_ms=candles.timeframe.ms),
         exposure_frac=float(in_position.mean()) if len(covered) else None,
-        refused={reason.value: count for reason, count in decisions.refusals.items()} | refusals,
+        refused=decisions.refusals | refusals,
         open_at_end=open_at_end,
         buy_and_hold_frac=float(covered.close[-1] / covered.open[0] - 1.0) if len(covered) else None,
     )

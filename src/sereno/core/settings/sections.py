@@ -199,7 +199,16 @@ class SignalSettings(Section):
     min_reward_risk: float = Field(
         1.0, gt=0, description="least result at the target over the loss at the stop, both net of costs"
     )
-    cooldown_bars: int = Field(3, ge=0, description="bars to wait after a signal that was taken")
+    cooldown_bars: int = Field(
+        3,
+        ge=0,
+        description="bars to wait after a signal that was taken; other timeframes of its instrument wait too",
+    )
+    gap_rest_bars: int = Field(
+        20,
+        ge=0,
+        description="bars to wait after a hole that the venue cannot fill; one that it may fill is waited for",
+    )
     adx_trend: float = Field(25.0, gt=0, lt=100, description="ADX at and above this is a trend")
     high_vol_atr_ratio: float = Field(
         1.8, gt=1, description="ATR fraction over its median from which volatility is high"

@@ -13,8 +13,9 @@ from sereno.core.instrument import Series
 from sereno.core.signal import Signal
 from sereno.core.timeframe import UtcMs
 from sereno.features.engine import LiveFeatures, LiveRow
-from sereno.features.registry import feature_names
+from sereno.features.registry import feature_names, warm_up_bars
 from sereno.models.serve import Forecaster
+from sereno.signals import gates
 from sereno.signals.decide import decide
 from sereno.signals.make import Provenance, make_signal, signal_id_of
 from sereno.signals.publish import write_signal
@@ -66,6 +67,8 @@ class Decider:
         values = dict(zip(row.names, row.values.tolist(), strict=True))
         regime, why = regime_of(values[ADX], values[ATR_RATIO], settings.signals)
         risk = self._risk(series, row.close, row.atr, row.ts, now)
+        if risk.allowed:
+            risk = self._hole(series, candles) or self._rest(series, row.ts) or risk
         with desk.ledger.read() as tx:
             taken = kept.last_taken(tx, series, desk.mode)
         verdict = decide(
@@ -138,6 +141,24 @@ class Decider:
             loaded = (served, models)
             self._models[series] = loaded
         return loaded[1]
+
+    def _hole(self, series: Series, candles: Candles) -> RiskVerdict | None:
+        """The no of missing candles that the features of the newest row look back on."""
+        timeframe = series.timeframe
+        found = gates.holes(candles.open_ms, timeframe, lookback_bars=warm_up_bars(timeframe))
+        if not found:
+            return None
+        known = [(gap.first_open_ms, gap.last_open_ms) for gap in self._desk.lake.known_gaps(series)]
+        rest_bars = self._desk.settings.signals.gap_rest_bars
+        return gates.data_gap(candles.open_ms, found, known, timeframe, rest_bars=rest_bars)
+
+    def _rest(self, series: Series, ts: UtcMs) -> RiskVerdict | None:
+        """The no of a signal that was taken on another timeframe of the same instrument."""
+        others = [s for s in self._desk.series if s.instrument == series.instrument and s != series]
+        with self._desk.ledger.read() as tx:
+            found = [kept.last_taken(tx, other, self._desk.mode) for other in others]
+        taken = [(one.series.timeframe, one.ts) for one in found if one is not None]
+        return gates.resting(ts, taken, cooldown_bars=self._desk.settings.signals.cooldown_bars)
 
     def _risk(self, series: Series, close: float, atr: float, ts: UtcMs, now: UtcMs) -> RiskVerdict:
         desk, settings = self._desk, self._desk.settings
