@@ -145,6 +145,7 @@ def mortal_disk(monkeypatch: pytest.MonkeyPatch, step: Countdown) -> None:
     monkeypatch.setattr(Path, "write_bytes", torn_write)
     monkeypatch.setattr(os, "fsync", mortal(os.fsync))
     monkeypatch.setattr(Path, "replace", mortal(Path.replace))
+    monkeypatch.setattr(Path, "unlink", lambda _path, missing_ok: None)  # the dead do not tidy up
 
 
 def rot(lake: Lake, key: str, how: str) -> None:

@@ -265,7 +265,7 @@ def test_a_disk_that_refuses_stops_and_leaves_nothing(
         registry.use("trend", BTC, spare)
     monkeypatch.undo()
     assert [one.version for one in registry.all()] == [version, spare]
-    assert not list(registry.root.rglob(".draft-*"))
+    assert not list(registry.root.rglob("*.draft"))
     assert registry.load("trend", BTC).manifest.version == version
 
 

@@ -10,9 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sereno.core.errors import StopTrading
-from sereno.core.files import DRAFTS, sync
+from sereno.core.files import DRAFT, DRAFTS, sync
 
-_DRAFT = ".draft-"
 _LOCK = ".lock"
 
 
@@ -26,7 +25,7 @@ def writing(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / _LOCK).open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            for left in (*folder.glob(f"{_DRAFT}*"), *folder.glob(DRAFTS)):
+            for left in folder.glob(DRAFTS):
                 _discard(left)
             yield
     except OSError as cause:
@@ -40,7 +39,7 @@ def writing(folder: Path) -> Iterator[None]:
 
 def place(target: Path, files: Mapping[str, bytes]) -> None:
     """Make the folder `target` with these files, read-only, in one step. Call it while `writing`."""
-    draft = target.parent / f"{_DRAFT}{secrets.token_hex(6)}"
+    draft = _draft_beside(target)
     draft.mkdir()
     try:
         for name, raw in files.items():
@@ -62,9 +61,13 @@ def put_aside(target: Path) -> None:
 
 def remove(target: Path) -> None:
     """Take a folder away: it vanishes in one step, its files then go. Call it while `writing`."""
-    draft = target.parent / f"{_DRAFT}{secrets.token_hex(6)}"
+    draft = _draft_beside(target)
     target.rename(draft)
     _discard(draft)
+
+
+def _draft_beside(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{secrets.token_hex(6)}{DRAFT}")
 
 
 def _discard(path: Path) -> None:
