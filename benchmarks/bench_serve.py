@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sereno.core.candle import F64, I64
 from sereno.core.instrument import Instrument, Market, Series
@@ -36,8 +37,8 @@ class Block:
     values: F64
     atr: F64
     close: F64
-    long: I64
-    short: I64
+    long: NDArray[np.int8]
+    short: NDArray[np.int8]
     forward_return: F64
     end_ms: I64
 
@@ -66,8 +67,8 @@ def block() -> Block:
         values=values,
         atr=np.full(ROWS, 1.0),
         close=np.full(ROWS, 100.0),
-        long=(outcome > 0.5).astype(np.int64),
-        short=(outcome < -0.5).astype(np.int64),
+        long=(outcome > 0.5).astype(np.int8),
+        short=(outcome < -0.5).astype(np.int8),
         forward_return=0.01 * outcome,
         end_ms=ts + 20 * Timeframe.H1.ms,
     )

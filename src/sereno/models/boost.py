@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from sereno.models.dataset import Dataset
 from sereno.models.gate import BLOCK_HORIZONS, block_p_value
 from sereno.models.lean import lean_xgboost
 from sereno.models.outlook import Outlook, Return, Risk, Shrink, Trend, _predicted
+from sereno.models.pool import pooled
 from sereno.models.splits import tail_split
 
 PATIENCE = 30
@@ -119,27 +120,43 @@ def grow(
 
 
 def stopped_early(
-    objective: Objective, params: TreeParams, data: Dataset, y: F64 | I64, settings: ModelSettings
+    role: Role,
+    objective: Objective,
+    params: TreeParams,
+    train: Dataset,
+    settings: ModelSettings,
+    peers: Sequence[Dataset] = (),
 ) -> tuple[Any, int]:
-    """(booster grown on all rows, its rounds): the newest fifth decides how many, purged from the rest."""
+    """(booster grown on all rows, its rounds): the own newest fifth decides how many, purged from the rest."""
     head, tail = tail_split(
-        data.ts, data.end_ms, tail_frac=TAIL_FRAC, embargo_bars=min(settings.embargo_bars, data.horizon_bars)
+        train.ts,
+        train.end_ms,
+        tail_frac=TAIL_FRAC,
+        embargo_bars=min(settings.embargo_bars, train.horizon_bars),
     )
-    threads = settings.threads
-    older = matrix(data.rows(head), y[head], threads=threads)
-    newest = matrix(data.rows(tail), y[tail], threads=threads, like=older)
+
+    def rows(data: Dataset, like: Any = None) -> Any:
+        y = data.return_atr if objective is MEAN else answer(role, data)
+        return matrix(data, y, threads=settings.threads, like=like)
+
+    older = rows(pooled(train.rows(head), peers))
+    newest = rows(train.rows(tail), like=older)
     _, rounds, _ = grow(objective, params, older, rounds=settings.rounds, settings=settings, tail=newest)
-    booster, _, _ = grow(
-        objective, params, matrix(data, y, threads=threads), rounds=rounds, settings=settings
-    )
+    booster, _, _ = grow(objective, params, rows(pooled(train, peers)), rounds=rounds, settings=settings)
     return booster, rounds
 
 
 def fit_boosted(
-    role: Role, train: Dataset, calibration: Dataset, *, params: TreeParams, settings: ModelSettings
+    role: Role,
+    train: Dataset,
+    calibration: Dataset,
+    *,
+    params: TreeParams,
+    settings: ModelSettings,
+    peers: Sequence[Dataset] = (),
 ) -> tuple[Outlook, int]:
-    """(model, rounds): trees from the train slice, calibrated on the later one."""
-    trees, rounds = stopped_early(OBJECTIVES[role], params, train, answer(role, train), settings)
+    """(model, rounds): trees from the train slice and what peers add to it, calibrated on the later own one."""
+    trees, rounds = stopped_early(role, OBJECTIVES[role], params, train, settings, peers)
     overlap = train.horizon_bars
     scores = _predicted(trees, calibration.x)
     match role:
@@ -155,7 +172,7 @@ def fit_boosted(
             )
             return Risk(trees, sides), rounds
         case Role.RETURN:
-            mean_trees, _ = stopped_early(MEAN, params, train, train.return_atr, settings)
+            mean_trees, _ = stopped_early(role, MEAN, params, train, settings, peers)
             shrink = fit_shrink(
                 _predicted(mean_trees, calibration.x)[:, 0],
                 calibration.return_atr,

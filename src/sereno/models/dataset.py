@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sereno.core.candle import F64, I64
 from sereno.core.errors import SkipThis
-from sereno.core.timeframe import Timeframe
+from sereno.core.timeframe import Timeframe, UtcMs
 from sereno.models.contract import Frame
 
 UP, DOWN, NEITHER = 0, 1, 2
@@ -71,6 +71,15 @@ class Dataset:
             stops=self.stops[chosen],
             horizon_bars=self.horizon_bars,
         )
+
+    def known_by(self, moment: UtcMs) -> Dataset:
+        """The rows about whose future everything is known at a moment."""
+        return self.rows(np.flatnonzero(self.end_ms <= moment).astype(np.int64))
+
+    def thinned(self, most_rows: int) -> Dataset:
+        """Every k-th row, so that at most `most_rows` are left: neighbours share most of their future."""
+        stride = -(-len(self) // max(1, most_rows))
+        return self if stride <= 1 else self.rows(np.arange(0, len(self), stride, dtype=np.int64))
 
     def always_present(self) -> tuple[str, ...]:
         """Features that never were missing here: a row that lacks one of them is not like these."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -92,6 +92,7 @@ def learn(
     *,
     params: TreeParams | None = None,
     champion: Champion | NoDuel = NO_CHAMPION,
+    peers: Sequence[Dataset] = (),
     stage: str = "",
     progress: Progress = silent,
 ) -> Learned:
@@ -99,6 +100,7 @@ def learn(
 
     params     skips the search for tree parameters
     champion   what serves now, to be kept up with
+    peers      rows of other series, which the trees learn from as well
     Raises SkipThis `models.too_few_rows`.
     """
     split = split_rows(data, settings)
@@ -115,7 +117,9 @@ def learn(
             progress=lambda name, done, _: progress(name, done, steps),
         )
     )
-    trees, rounds = fit_boosted(role, train, calibration, params=search.params, settings=settings)
+    trees, rounds = fit_boosted(
+        role, train, calibration, params=search.params, settings=settings, peers=peers
+    )
     progress(stage or role, steps - 1, steps)
     baseline = fit_baseline(role, data.rows(np.concatenate([split.train, split.calibration])))
     outputs, plain = trees.outputs(test.x), baseline.outputs(test.x)

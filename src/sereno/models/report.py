@@ -13,7 +13,7 @@ from sereno.core.candle import F64, I64
 from sereno.core.files import replace_file
 from sereno.core.timeframe import iso
 from sereno.models.contract import Role
-from sereno.models.train import RoleReport, TrainReport
+from sereno.models.trained import RoleReport, TrainReport
 from sereno.models.walkforward import Fold
 
 IMPORTANCE_ROWS = 15

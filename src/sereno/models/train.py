@@ -17,76 +17,45 @@ from sereno.core.errors import SkipThis
 from sereno.core.ids import digest_of
 from sereno.core.instrument import Series
 from sereno.core.settings import BarrierSettings, CostSettings, ModelSettings
-from sereno.core.timeframe import UtcMs, iso
+from sereno.core.timeframe import UtcMs
 from sereno.models.champion import champion_of
 from sereno.models.contract import Frame, Progress, Role, silent
 from sereno.models.dataset import Dataset, Outcomes, join
 from sereno.models.gate import Choice, Duel, NoDuel
 from sereno.models.learn import Learned, learn
 from sereno.models.outlook import Outlook
+from sereno.models.taught import peer_rows, rows_of
+from sereno.models.trained import Origins, RoleReport, TrainReport
 from sereno.models.walkforward import Fold, walk_rows
-from sereno.store.registry import ModelManifest, Pin, Pointer, Registry
+from sereno.store.registry import ModelManifest, Pointer, Registry
 
 EVALUATION_FILE = "evaluation.json"
 
 
-@dataclass(frozen=True, slots=True)
-class RoleReport:
-    """One role after training. `evaluation` holds scores, curves, importance, slices and parameters.
-
-    chosen    what the gate chose: the new trees, the ones that served before, or the baseline
-    served    what serves; another than the chosen where a person holds it with `pin`
-    no_duel   why the trees were not compared with what served; None when they were, or for a reused role
-    """
-
-    role: Role
-    chosen: ModelManifest
-    served: ModelManifest
-    trees: ModelManifest
-    baseline: ModelManifest
-    reused: bool
-    evaluation: Mapping[str, Any]
-    pin: Pin | None = None
-    no_duel: str | None = None
-
-    @property
-    def held(self) -> str | None:
-        """Why the chosen version does not serve; None when it does."""
-        if self.pin is None or self.chosen.version == self.served.version:
-            return None
-        since = f"{self.served.version} is pinned since {iso(self.pin.at_ms)} by {self.pin.by}"
-        return f"{self.chosen.version} would serve, but {since}"
+__all__ = [
+    "EVALUATION_FILE",
+    "Origins",
+    "RoleReport",
+    "TrainReport",
+    "data_digest",
+    "label_params",
+    "settings_digest",
+    "train_rows",
+    "train_series",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TrainReport:
-    """One series after training.
-
-    fold    the procedure as it would have gone had it ended where the test slice begins, and its forecasts
-            of that slice: no row of it chose between models. None for a single role or too few rows
-            (`fault` says why)
-    """
+class _Task:
+    """One training of one series: its own rows, those of its peers, and where its models go."""
 
     series: Series
-    created_ms: UtcMs
-    rows: int
-    data_digest: str
-    settings_digest: str
-    git_commit: str
-    roles: tuple[RoleReport, ...]
-    fold: Fold | None
-    fault: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Origins:
-    """What a model comes from: equal origins, equal model."""
-
-    created_ms: UtcMs
-    git_commit: str
-    data_digest: str
-    settings_digest: str
-    label_params: Mapping[str, Any]
+    data: Dataset
+    peers: Sequence[Dataset]
+    models: ModelSettings
+    origins: Origins
+    registry: Registry
+    progress: Progress
 
 
 def train_series(
@@ -97,6 +66,7 @@ def train_series(
     barriers: BarrierSettings,
     costs: CostSettings,
     registry: Registry,
+    peers: Sequence[Candles] = (),
     roles: Sequence[Role] = tuple(Role),
     now: UtcMs,
     git_commit: str,
@@ -104,20 +74,17 @@ def train_series(
 ) -> TrainReport:
     """Train roles on closed candles and make the chosen versions current.
 
+    peers      candles of other series of the timeframe, from which the trees learn as well
     progress   is told ("BTC_USDT 1h trend", done, total)
     Raises SkipThis: `models.empty_history`, `models.short_history`, `models.too_few_rows`.
     """
-    from sereno.features.frame import compute
-    from sereno.labels.barrier import triple_barrier
-
     if not len(candles):
         raise SkipThis("models.empty_history", remedy="collect candles first", series=series.key)
-    frame = compute(candles, atr_bars=barriers.atr_bars)
-    labels = triple_barrier(candles, frame.atr, barriers=barriers, costs=costs)
+    frame, labels = rows_of(candles, barriers=barriers, costs=costs)
     origins = Origins(
         created_ms=now,
         git_commit=git_commit,
-        data_digest=candles.digest(),
+        data_digest=data_digest(candles, peers),
         settings_digest=settings_digest(models, barriers, costs),
         label_params=label_params(barriers, costs),
     )
@@ -128,6 +95,7 @@ def train_series(
         models=models,
         origins=origins,
         registry=registry,
+        peers=peer_rows(peers, barriers=barriers, costs=costs),
         roles=roles,
         progress=progress,
     )
@@ -141,20 +109,17 @@ def train_rows(
     models: ModelSettings,
     origins: Origins,
     registry: Registry,
+    peers: Sequence[Dataset] = (),
     roles: Sequence[Role] = tuple(Role),
     progress: Progress = silent,
 ) -> TrainReport:
     """`train_series` from features and labels that are already there."""
-    data = join(
-        frame, labels, timeframe=series.timeframe, horizon_bars=int(origins.label_params["horizon_bars"])
-    )
-    reports = tuple(
-        _resumed(role, series, origins, registry)
-        or _trained(role, series, data, models, origins, registry, progress)
-        for role in roles
-    )
+    horizon_bars = int(origins.label_params["horizon_bars"])
+    data = join(frame, labels, timeframe=series.timeframe, horizon_bars=horizon_bars)
+    task = _Task(series, data, peers, models, origins, registry, progress)
+    reports = tuple(_resumed(task, role) or _trained(task, role) for role in roles)
     pointer = registry.publish(series, {report.role: report.chosen.version for report in reports})
-    fold, fault = _rehearsed(series, frame, labels, models, data.horizon_bars, roles, progress)
+    fold, fault = _rehearsed(task, frame, labels, roles)
     return TrainReport(
         series=series,
         created_ms=origins.created_ms,
@@ -162,10 +127,16 @@ def train_rows(
         data_digest=origins.data_digest,
         settings_digest=origins.settings_digest,
         git_commit=origins.git_commit,
-        roles=tuple(_as_served(report, series, pointer, registry) for report in reports),
+        roles=tuple(_as_served(task, report, pointer) for report in reports),
         fold=fold,
         fault=fault,
     )
+
+
+def data_digest(candles: Candles, peers: Sequence[Candles]) -> str:
+    """Of all candles that shape a model; that of its own alone where there are no others."""
+    own = candles.digest()
+    return digest_of([own, *sorted(peer.digest() for peer in peers)]) if peers else own
 
 
 def settings_digest(models: ModelSettings, barriers: BarrierSettings, costs: CostSettings) -> str:
@@ -179,22 +150,24 @@ def label_params(barriers: BarrierSettings, costs: CostSettings) -> Mapping[str,
     return {**barriers.model_dump(mode="json"), **costs.model_dump(mode="json")}
 
 
-def _trained(
-    role: Role,
-    series: Series,
-    data: Dataset,
-    models: ModelSettings,
-    origins: Origins,
-    registry: Registry,
-    progress: Progress,
-) -> RoleReport:
-    stage = f"{series.instrument.slug} {series.timeframe} {role}"
-    champion = champion_of(registry, role, series, names=data.names, label_params=origins.label_params)
-    learned = learn(role, data, models, champion=champion, stage=stage, progress=progress)
-    baseline = _kept(learned, learned.baseline, series, data.names, origins, registry)
-    trees = _kept(learned, learned.trees, series, data.names, origins, registry)
+def _trained(task: _Task, role: Role) -> RoleReport:
+    series, origins = task.series, task.origins
+    champion = champion_of(
+        task.registry, role, series, names=task.data.names, label_params=origins.label_params
+    )
+    learned = learn(
+        role,
+        task.data,
+        task.models,
+        champion=champion,
+        peers=task.peers,
+        stage=f"{series.instrument.slug} {series.timeframe} {role}",
+        progress=task.progress,
+    )
+    baseline = _kept(task, learned, learned.baseline)
+    trees = _kept(task, learned, learned.trees)
     evaluation = json.loads(_evaluation(learned))
-    choice = _choice(evaluation, trees, baseline, series, registry)
+    choice = _choice(task, evaluation, trees, baseline)
     return RoleReport(
         role=role,
         chosen=choice,
@@ -207,27 +180,19 @@ def _trained(
     )
 
 
-def _kept(
-    learned: Learned,
-    outlook: Outlook,
-    series: Series,
-    names: tuple[str, ...],
-    origins: Origins,
-    registry: Registry,
-) -> ModelManifest:
-    plain = outlook is learned.baseline
-    found = learned.baseline_metrics if plain else learned.metrics
+def _kept(task: _Task, learned: Learned, outlook: Outlook) -> ModelManifest:
+    plain, origins = outlook is learned.baseline, task.origins
     draft = ModelManifest(
         role=learned.role.value,
-        series_key=series.key,
+        series_key=task.series.key,
         version="",
         created_ms=origins.created_ms,
-        features=names,
+        features=task.data.names,
         label_params=origins.label_params,
         data_digest=origins.data_digest,
         settings_digest=origins.settings_digest,
         git_commit=origins.git_commit,
-        metrics=found,
+        metrics=learned.baseline_metrics if plain else learned.metrics,
         serving_ok=plain or learned.choice is Choice.CHALLENGER,
         refused_reason=None if plain else learned.refused_reason,
         extra={
@@ -239,40 +204,37 @@ def _kept(
         },
         files={},
     )
-    return registry.save(draft, {**outlook.files(), EVALUATION_FILE: _evaluation(learned)})
+    return task.registry.save(draft, {**outlook.files(), EVALUATION_FILE: _evaluation(learned)})
 
 
 def _evaluation(learned: Learned) -> bytes:
     return json.dumps(learned.evaluation, sort_keys=True, indent=1).encode()
 
 
-def _resumed(role: Role, series: Series, origins: Origins, registry: Registry) -> RoleReport | None:
+def _resumed(task: _Task, role: Role) -> RoleReport | None:
     """The role as an earlier training with the same origins left it; None when that is not whole."""
+    origins, registry = task.origins, task.registry
     wanted = (origins.data_digest, origins.settings_digest, origins.git_commit)
     found: dict[str, ModelManifest] = {}
-    for manifest in registry.versions(role, series):
+    for manifest in registry.versions(role, task.series):
         if (manifest.data_digest, manifest.settings_digest, manifest.git_commit) == wanted:
             found[str(manifest.extra.get("kind"))] = manifest
     if not {"baseline", "boosted"} <= set(found):
         return None
     trees, baseline = found["boosted"], found["baseline"]
     try:
-        kept = [registry.load(role, series, manifest.version) for manifest in (baseline, trees)]
+        kept = [registry.load(role, task.series, manifest.version) for manifest in (baseline, trees)]
     except SkipThis:
         return None
     if any(artefact.fell_back_from for artefact in kept):
         return None
     evaluation = json.loads(kept[1].files[EVALUATION_FILE])
-    choice = _choice(evaluation, trees, baseline, series, registry)
+    choice = _choice(task, evaluation, trees, baseline)
     return RoleReport(role, choice, choice, trees, baseline, True, evaluation)
 
 
 def _choice(
-    evaluation: Mapping[str, Any],
-    trees: ModelManifest,
-    baseline: ModelManifest,
-    series: Series,
-    registry: Registry,
+    task: _Task, evaluation: Mapping[str, Any], trees: ModelManifest, baseline: ModelManifest
 ) -> ModelManifest:
     """The version that the gate chose; the baseline in place of a champion that has been lost since."""
     match Choice(evaluation["choice"]):
@@ -280,41 +242,39 @@ def _choice(
             return trees
         case Choice.CHAMPION:
             version = evaluation["champion"]["version"]
-            kept = (m for m in registry.versions(trees.role, series) if m.version == version)
-            return next(kept, baseline)
+            return _known(task, trees.role, version, otherwise=baseline)
         case Choice.BASELINE:
             return baseline
 
 
-def _as_served(report: RoleReport, series: Series, pointer: Pointer, registry: Registry) -> RoleReport:
+def _as_served(task: _Task, report: RoleReport, pointer: Pointer) -> RoleReport:
     """The report with what the pointer says, which a person may hold."""
-    version = pointer.versions[report.role]
-    known = (m for m in registry.versions(report.role, series) if m.version == version)
-    return replace(report, served=next(known, report.chosen), pin=pointer.pins.get(report.role))
+    served = _known(task, report.role, pointer.versions[report.role], otherwise=report.chosen)
+    return replace(report, served=served, pin=pointer.pins.get(report.role))
+
+
+def _known(task: _Task, role: str, version: str, *, otherwise: ModelManifest) -> ModelManifest:
+    kept = (m for m in task.registry.versions(role, task.series) if m.version == version)
+    return next(kept, otherwise)
 
 
 def _rehearsed(
-    series: Series,
-    frame: Frame,
-    labels: Outcomes,
-    models: ModelSettings,
-    horizon_bars: int,
-    roles: Sequence[Role],
-    progress: Progress,
+    task: _Task, frame: Frame, labels: Outcomes, roles: Sequence[Role]
 ) -> tuple[Fold | None, str | None]:
     """(fold, None), or (None, why not): forecasts take all roles, and rows enough before the test slice."""
     if set(roles) != set(Role):
         return None, "not all roles were trained"
     try:
         walk = walk_rows(
-            series,
+            task.series,
             frame,
             labels,
             folds=1,
-            models=models,
-            horizon_bars=horizon_bars,
-            first_frac=1.0 - models.test_frac,
-            progress=progress,
+            models=task.models,
+            horizon_bars=task.data.horizon_bars,
+            first_frac=1.0 - task.models.test_frac,
+            peers=task.peers,
+            progress=task.progress,
         )
     except SkipThis as cause:
         return None, str(cause)

@@ -7,7 +7,7 @@ forecasts are what the desk would have said, not what the best model of hindsigh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,7 @@ from sereno.models.dataset import Dataset, Outcomes, join
 from sereno.models.evaluate import Scores, scores
 from sereno.models.learn import Learned, learn
 from sereno.models.splits import expanding
+from sereno.models.taught import peer_rows, rows_of
 
 FIRST_FRAC = 0.4
 FOLD_ROUNDS = 150
@@ -69,19 +70,18 @@ def walk_forward(
     models: ModelSettings,
     barriers: BarrierSettings,
     costs: CostSettings,
+    peers: Sequence[Candles] = (),
     progress: Progress = silent,
 ) -> WalkForward:
     """Retrain `folds` times over an expanding past. Tree parameters are the defaults, not tuned.
 
+    peers   candles of other series of the timeframe, from which the trees learn as well
+
     Raises SkipThis: `models.empty_history`, `models.short_history`, `models.too_few_rows`.
     """
-    from sereno.features.frame import compute
-    from sereno.labels.barrier import triple_barrier
-
     if not len(candles):
         raise SkipThis("models.empty_history", remedy="collect candles first", series=series.key)
-    frame = compute(candles, atr_bars=barriers.atr_bars)
-    labels = triple_barrier(candles, frame.atr, barriers=barriers, costs=costs)
+    frame, labels = rows_of(candles, barriers=barriers, costs=costs)
     return walk_rows(
         series,
         frame,
@@ -89,6 +89,7 @@ def walk_forward(
         folds=folds,
         models=models,
         horizon_bars=barriers.horizon_bars,
+        peers=peer_rows(peers, barriers=barriers, costs=costs),
         progress=progress,
     )
 
@@ -102,6 +103,7 @@ def walk_rows(
     models: ModelSettings,
     horizon_bars: int,
     first_frac: float = FIRST_FRAC,
+    peers: Sequence[Dataset] = (),
     progress: Progress = silent,
 ) -> WalkForward:
     """`walk_forward` from features and labels that are already there.
@@ -125,16 +127,22 @@ def walk_rows(
         progress(f"{series.instrument.slug} {series.timeframe} walk-forward", number - 1, folds)
         last = number == folds
         until = None if last else int(data.ts[steps[number][1][0]])
-        done.append(_fold(number, data.rows(past), data.rows(ahead), frame, until, thrifty))
+        done.append(_fold(number, data.rows(past), data.rows(ahead), frame, until, thrifty, peers))
     progress(f"{series.instrument.slug} {series.timeframe} walk-forward", folds, folds)
     joined = Forecasts.joined((fold.forecasts for fold in done), model_version="walk-forward")
     return WalkForward(series=series, folds=tuple(done), forecasts=joined)
 
 
 def _fold(
-    number: int, past: Dataset, ahead: Dataset, frame: Frame, until: UtcMs | None, models: ModelSettings
+    number: int,
+    past: Dataset,
+    ahead: Dataset,
+    frame: Frame,
+    until: UtcMs | None,
+    models: ModelSettings,
+    peers: Sequence[Dataset],
 ) -> Fold:
-    learned = {role: learn(role, past, models, params=TreeParams()) for role in Role}
+    learned = {role: learn(role, past, models, params=TreeParams(), peers=peers) for role in Role}
     first_ms = int(ahead.ts[0])
     start = int(np.searchsorted(frame.ts, first_ms))
     stop = len(frame.ts) if until is None else int(np.searchsorted(frame.ts, until))

@@ -79,6 +79,7 @@ def _first(skipped: dict[str, str]) -> str:
 
 def _one(desk: Desk, run: Run, series: Series, roles: tuple[Role, ...]) -> TrainReport:
     from sereno.models.train import train_series
+    from sereno.ops.steps.peers import peers_of
 
     settings = desk.settings
     return train_series(
@@ -88,6 +89,7 @@ def _one(desk: Desk, run: Run, series: Series, roles: tuple[Role, ...]) -> Train
         barriers=settings.barriers,
         costs=settings.costs,
         registry=desk.registry,
+        peers=peers_of(desk, series),
         roles=roles,
         now=desk.clock.now_ms(),
         git_commit=desk.git_commit,
