@@ -14,7 +14,8 @@ from sereno.core.clock import ClockAnchor, ClockFile, FixedClock, SimClock, Wall
 from sereno.core.errors import FixConfig
 from sereno.core.settings import LogSettings, Settings
 from sereno.core.timeframe import from_iso
-from sereno.ops.app import Desk, clock_of, sim_address
+from sereno.ops.address import sim_address
+from sereno.ops.app import Desk, clock_of
 from sereno.ops.facts import jobs_in_force
 from sereno.ops.lease import Lease
 from sereno.ops.logs import Redactor, configure_logs

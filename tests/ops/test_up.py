@@ -11,12 +11,14 @@ import pytest
 
 from sereno.core.clock import FixedClock
 from sereno.core.timeframe import DAY_MS, HOUR_MS, MINUTE_MS
+from sereno.ops.address import SIM_ADDRESS
 from sereno.ops.app import open_desk_ledger
 from sereno.ops.first_pass import steps_of
 from sereno.ops.jobs import JOBS
 from sereno.ops.scheduler import Scheduler
+from sereno.ops.simulator_child import living_simulator
 from sereno.ops.snapshot import take_snapshot
-from sereno.ops.up import _address, _Training
+from sereno.ops.up import _Training
 from sereno.store.ledger.runs import RunStatus
 from tests.ops.running import settings_of
 from tests.ops.test_scheduler import Bench
@@ -79,13 +81,13 @@ def test_models_that_cannot_be_trained_do_not_keep_the_desk_training(tmp_path: P
 
 def test_a_simulator_that_is_gone_is_not_waited_for(tmp_path: Path) -> None:
     """Its holder cannot be judged by its name; nobody listens at its address."""
-    path = tmp_path / "sim_address.json"
-    assert _address(path) == ""
+    path = tmp_path / SIM_ADDRESS
+    assert living_simulator(path) == ""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{bound.getsockname()[1]}"
         path.write_text(json.dumps({"url": url, "holder": "elsewhere:1:2"}))
-        assert _address(path) == "", "bound, but nobody listens"
+        assert living_simulator(path) == "", "bound, but nobody listens"
 
 
 def test_the_live_table_draws_everything(tmp_path: Path) -> None:

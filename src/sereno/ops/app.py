@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 from functools import cached_property
@@ -15,6 +14,7 @@ from sereno.core.instrument import Instrument, Series
 from sereno.core.mode import Mode
 from sereno.core.order import PAPER_ACCOUNT
 from sereno.core.settings import Paths, Settings
+from sereno.ops.address import sim_address
 from sereno.ops.launch import Launch
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from sereno.store.registry import Registry
 
 COMMIT_VARIABLE = "SERENO_COMMIT"
-SIM_ADDRESS = "sim_address.json"
 WORLD_NOTED = "desk.world"
 
 
@@ -198,17 +197,6 @@ def _keep_to_one_world(ledger: Ledger, world: str) -> None:
             found=noted.subject,
             wanted=world,
         )
-
-
-def sim_address(paths: Paths) -> str:
-    """Where the running simulator listens. Raises FixConfig when none has said so."""
-    try:
-        return str(json.loads((paths.run / SIM_ADDRESS).read_text())["url"])
-    except FileNotFoundError as cause:
-        raise FixConfig(
-            "sim.no_address",
-            remedy="the simulator is not running: start it with `sereno sim` or use `sereno up`",
-        ) from cause
 
 
 def _commit_of_checkout() -> str:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from sereno.core.clock import Clock
 from sereno.core.settings import Settings
-from sereno.ops.snapshot import Snapshot, api_address, take_snapshot
+from sereno.ops.address import api_address
+from sereno.ops.snapshot import Snapshot, take_snapshot
 
 if TYPE_CHECKING:
     from rich.live import Live

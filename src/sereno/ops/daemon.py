@@ -14,7 +14,7 @@ from sereno.ops.app import Desk, clock_of, open_desk_ledger
 from sereno.ops.guard import guarded
 from sereno.ops.jobs import Job
 from sereno.ops.lease import Heartbeat, Lease, lease_name
-from sereno.ops.logs import Redactor
+from sereno.ops.logs import Redactor, bound_output
 from sereno.ops.records import Recorder, new_run_id, ready_ballast
 from sereno.ops.run import Finished, Run
 
@@ -40,9 +40,12 @@ def run_daemon(settings: Settings, job: Job, options: tuple[str, ...]) -> Finish
             started = recorder.start(job.name, new_run_id(job.name))
             structlog.contextvars.bind_contextvars(run_id=started.run_id, job=job.name)
             heartbeat.start()
-            verdict = guarded(
-                job, desk, Run(started.run_id, job.name, alive=heartbeat.alive, stopping=stop.is_set)
-            )
+
+            def alive() -> None:
+                heartbeat.alive()
+                bound_output()
+
+            verdict = guarded(job, desk, Run(started.run_id, job.name, alive=alive, stopping=stop.is_set))
             return recorder.end(started, verdict, "success" if verdict.ok else "error")
         finally:
             heartbeat.stop()

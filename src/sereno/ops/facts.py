@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from sereno.core.clock import WallClock
+from sereno.core.clock import ClockFile, WallClock
 from sereno.core.mode import Mode
 from sereno.core.settings import Settings
 from sereno.core.timeframe import UtcMs
@@ -102,6 +102,21 @@ def lease_is_held(tx: Connection, name: str) -> bool:
     if row is None or row.holder is None:
         return False
     return row.expires_ms > WallClock().now_ms() and not is_dead(row.holder)
+
+
+def world_ended_ms(settings: Settings, now: UtcMs | None) -> UtcMs | None:
+    """Where a simulated world's time stands still since its candles are at their end; None while it goes on.
+
+    now   the desk's time, None when nobody tells it
+
+    A desk of such a world is well, but nothing more will happen in it.
+    """
+    if settings.mode is not Mode.SIM or now is None:
+        return None
+    anchor = ClockFile(settings.paths.clock_file).read()
+    if anchor is None or anchor.end_ms is None or now < anchor.end_ms:
+        return None
+    return anchor.end_ms
 
 
 def duration_s(run: JobRun | None) -> float | None:

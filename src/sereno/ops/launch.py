@@ -7,13 +7,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sereno.ops.log_file import LOG_VARIABLE
 from sereno.ops.process import die_with_parent
-
-LOG_BYTES = 10 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,24 +28,24 @@ class Launch:
 
     def start(self, name: str, *words: str) -> subprocess.Popen[bytes]:
         """`sereno <words>`, in a session of its own; its output goes to `<logs>/<name>.log`."""
-        with log_file(self.logs, name).open("ab") as target:
-            return subprocess.Popen(  # noqa: S603 - our own words
-                [sys.executable, "-m", "sereno", *self.options, *words],
-                stdin=subprocess.DEVNULL,
-                stdout=target,
-                stderr=target,
-                start_new_session=True,
-                preexec_fn=die_with_parent,
-            )
+        return start_logged(
+            [sys.executable, "-m", "sereno", *self.options, *words], self.logs / f"{name}.log"
+        )
 
 
-def log_file(folder: Path, name: str) -> Path:
-    """`<folder>/<name>.log`; one that has grown large is put aside, and the one before it dropped."""
-    folder.mkdir(parents=True, exist_ok=True)
-    log = folder / f"{name}.log"
-    if log.exists() and log.stat().st_size > LOG_BYTES:
-        log.replace(log.with_suffix(".log.1"))
-    return log
+def start_logged(words: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+    """A process in a session of its own whose output is appended to a file; it keeps that file small itself."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as target:
+        return subprocess.Popen(  # noqa: S603 - our own words
+            words,
+            env={**os.environ, LOG_VARIABLE: str(log)},
+            stdin=subprocess.DEVNULL,
+            stdout=target,
+            stderr=target,
+            start_new_session=True,
+            preexec_fn=die_with_parent,
+        )
 
 
 def end_children(children: Iterable[subprocess.Popen[bytes]], *, patience_s: float = 10.0) -> None:

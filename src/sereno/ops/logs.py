@@ -1,15 +1,17 @@
-"""Structured logs: one JSON object a line, on standard error. Secrets never reach it."""
+"""Structured logs: one JSON object a line, on standard error or in a file of bounded size. No secrets."""
 
 from __future__ import annotations
 
 import logging
 import sys
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, TextIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from pydantic import BaseModel, SecretStr
 
 from sereno.core.settings import LogSettings, Settings
+from sereno.ops.log_file import RotatingFile, own_output
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, WrappedLogger
@@ -67,8 +69,19 @@ def _secrets_of(section: BaseModel) -> Iterable[str]:
             yield from _secrets_of(value)
 
 
-def configure_logs(settings: LogSettings, redactor: Redactor, *, stream: TextIO | None = None) -> None:
-    """Send structlog and the standard library's logging the same way."""
+class Sink(Protocol):
+    """Where lines go."""
+
+    def write(self, text: str, /) -> object: ...
+
+    def flush(self) -> object: ...
+
+
+def configure_logs(settings: LogSettings, redactor: Redactor, *, stream: Sink | None = None) -> None:
+    """Send structlog and the standard library's logging the same way.
+
+    stream   none: standard error, which a child of the desk keeps small
+    """
     import structlog
 
     shared: list[structlog.typing.Processor] = [
@@ -89,7 +102,8 @@ def configure_logs(settings: LogSettings, redactor: Redactor, *, stream: TextIO 
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(stream or sys.stderr)
+    own = own_output(most_bytes=settings.file_bytes, kept=settings.files_kept)
+    handler: logging.StreamHandler[Sink] = logging.StreamHandler(stream or own or sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -101,3 +115,16 @@ def configure_logs(settings: LogSettings, redactor: Redactor, *, stream: TextIO 
     root.setLevel(settings.level)
     for name in QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+
+
+def log_file(settings: LogSettings, path: Path) -> RotatingFile:
+    """A log of bounded size for a process whose standard error belongs to a person."""
+    return RotatingFile(path, most_bytes=settings.file_bytes, kept=settings.files_kept)
+
+
+def bound_output() -> None:
+    """Look after the size of our log although nothing was logged: output may pass the logs by."""
+    for handler in logging.getLogger().handlers:
+        stream = getattr(handler, "stream", None)
+        if isinstance(stream, RotatingFile):
+            stream.turn()

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 
 from sereno.core.settings import Settings
-from sereno.ops.app import SIM_ADDRESS
-from sereno.ops.process import holder_name
+from sereno.ops.address import SIM_ADDRESS, remove_address, write_address
 
 if TYPE_CHECKING:
     from sereno.sim.server import Simulator
@@ -70,22 +66,10 @@ def serve_simulator(settings: Settings, *, standing: bool = False) -> None:
     address = settings.paths.run / SIM_ADDRESS
 
     def tell(simulator: Simulator) -> None:
-        _write_address(address, simulator.base_url)
+        write_address(address, simulator.base_url)
         _log.info("sim.ready", address=simulator.base_url, speed=clock.speed)
 
     try:
         serve_forever(world, clock, settings.sim.host, settings.sim.port, on_ready=tell, leave=leave)
     finally:
-        _remove_own(address)
-
-
-def _write_address(path: Path, url: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    draft.write_text(json.dumps({"url": url, "holder": holder_name()}))
-    draft.replace(path)
-
-
-def _remove_own(path: Path) -> None:
-    if path.exists() and json.loads(path.read_text()).get("holder") == holder_name():
-        path.unlink()
+        remove_address(address)

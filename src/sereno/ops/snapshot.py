@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,18 +10,17 @@ from typing import TYPE_CHECKING
 from sereno.core.clock import Clock
 from sereno.core.errors import SerenoError
 from sereno.core.order import PAPER_ACCOUNT, EquityPoint, Position
-from sereno.core.settings import Paths, Settings
+from sereno.core.settings import Settings
 from sereno.core.signal import Signal
 from sereno.core.timeframe import UtcMs, iso
-from sereno.ops.facts import JobState, job_states
-from sereno.ops.process import is_dead
+from sereno.ops.address import api_address
+from sereno.ops.facts import JobState, job_states, world_ended_ms
 from sereno.store.ledger import equity, positions, signals
 
 if TYPE_CHECKING:
     from sereno.ops.scheduler import Scheduler
     from sereno.store.ledger import Ledger
 
-API_ADDRESS = "api_address.json"
 NEWEST_SIGNALS = 8
 
 
@@ -42,6 +40,7 @@ class Snapshot:
     equity: EquityPoint | None
     api: str
     report: str
+    world_ended_ms: UtcMs | None = None
 
     def line(self) -> str:
         """All of it in one line."""
@@ -49,10 +48,16 @@ class Snapshot:
         told = f"{newest.series.instrument.symbol} {newest.decision} ({newest.reason})" if newest else "none"
         value = f"{self.equity.equity_quote:.2f}" if self.equity else "-"
         at = iso(self.now_ms) if self.now_ms is not None else "no clock"
+        ended = "" if self.world_ended_ms is None else f"; {ended_words(self.world_ended_ms)}"
         return (
             f"{at} signal: {told}; open positions {len(self.positions)}, closed {self.closed}, "
-            f"equity {value}; {self.api}"
+            f"equity {value}; {self.api}{ended}"
         )
+
+
+def ended_words(at: UtcMs) -> str:
+    """What an operator is told of a world without a next candle."""
+    return f"the simulated candles end at {iso(at)}: time stands still, nothing more will be traded"
 
 
 def take_snapshot(
@@ -83,16 +88,8 @@ def take_snapshot(
         equity=point,
         api=api_address(settings.paths),
         report=_report(settings.paths.reports),
+        world_ended_ms=world_ended_ms(settings, now),
     )
-
-
-def api_address(paths: Paths) -> str:
-    """Where the API of this desk listens; empty when it does not."""
-    try:
-        told = json.loads((paths.run / API_ADDRESS).read_text())
-    except FileNotFoundError:
-        return ""
-    return "" if is_dead(str(told["holder"])) else str(told["url"])
 
 
 def _newest_candles(states: tuple[JobState, ...]) -> dict[str, str]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Self
 
 from sereno.core.errors import FixConfig, TryLater
 from sereno.core.mode import Mode
@@ -17,9 +20,8 @@ from sereno.ops.app import Desk
 from sereno.ops.bars import bars
 from sereno.ops.facts import jobs_in_force
 from sereno.ops.jobs import Job, find_job, one_pass
-from sereno.ops.launch import log_file
 from sereno.ops.lease import Lease, lease_name
-from sereno.ops.logs import Redactor, configure_logs
+from sereno.ops.logs import Redactor, configure_logs, log_file
 from sereno.ops.progress import Tell
 from sereno.ops.run import Finished
 from sereno.ops.runner import run_inline
@@ -35,6 +37,43 @@ FIRST = ("collector", "positions", "signals-pass")
 REPORT = "soak.html"
 
 
+class Asked:
+    """Notes the first SIGINT, SIGTERM or SIGHUP inside the block; a second one acts as it did outside.
+
+    number   of the signal; 0 while nobody asked
+    """
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._before: dict[int, object] = {}
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._let_go()
+
+    def heard(self) -> bool:
+        """Whether somebody asked for the end."""
+        return self.number != 0
+
+    @property
+    def word(self) -> str:
+        """Name of the signal; empty while nobody asked."""
+        return signal.Signals(self.number).name if self.number else ""
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self.number = number
+        self._let_go()
+        sys.stderr.write(f"{self.word}: the report comes after this job; once more ends it at once\n")
+
+    def _let_go(self) -> None:
+        while self._before:
+            signal.signal(*self._before.popitem())  # type: ignore[arg-type]
+
+
 @dataclass(slots=True)
 class Soak:
     """One run of simulated days: `moments` in order, and what became of each job."""
@@ -43,6 +82,7 @@ class Soak:
     jobs: tuple[Job, ...]
     start_ms: UtcMs
     end_ms: UtcMs
+    asked: Asked = field(default_factory=Asked)
     runs: list[Finished] = field(default_factory=list)
 
     def moments(self) -> Iterator[tuple[UtcMs, tuple[Job, ...]]]:
@@ -64,12 +104,18 @@ class Soak:
         return order.index(name)
 
     def fire(self, job: Job) -> None:
-        """Run a job now and note how it ended."""
-        self.runs.append(run_inline(self.desk, job))
+        """Run a job now and note how it ended.
+
+        Once someone asked for the end only what follows a candle is done, so that the moment is whole.
+        """
+        if not self.asked.heard() or job.name in FIRST:
+            self.runs.append(run_inline(self.desk, job))
 
 
 def soak(settings: Settings, span_ms: int) -> int:
     """Run the table over `span_ms` of simulated time; 0 when nothing failed and every invariant held.
+
+    Asked to end before, it reports what it did so far and answers 128 and the number of the signal.
 
     Raises FixConfig outside mode sim, or when the data ends before.
     """
@@ -80,7 +126,7 @@ def soak(settings: Settings, span_ms: int) -> int:
     from sereno.sim.server import Simulator
 
     with ExitStack() as opened:
-        log = opened.enter_context(log_file(settings.paths.logs, "soak").open("a"))
+        log = opened.enter_context(log_file(settings.log, settings.paths.logs / "soak.log"))
         configure_logs(settings.log, Redactor.of(settings), stream=log)
         world = world_of(settings)
         clock = world_clock(settings, world, speed=0.0)
@@ -102,15 +148,19 @@ def soak(settings: Settings, span_ms: int) -> int:
         soaking = Soak(desk, jobs, start, start + span_ms)
         _hold_leases(desk, opened)
         began = time.monotonic()
-        with bars() as tell:
+        with soaking.asked as asked, bars() as tell:
             _run(soaking, simulator, tell)
-        report = SoakReport.of(desk, soaking.runs, start, clock.now_ms(), time.monotonic() - began)
-        path = settings.paths.reports / REPORT
-        write_soak_report(path, report)
-        for line in report.lines():
-            sys.stdout.write(f"{line}\n")
-        sys.stdout.write(f"report: {path}\n")
-        return 0 if report.well else 1
+        wall_s = time.monotonic() - began
+        report = SoakReport.of(desk, soaking.runs, start, clock.now_ms(), wall_s, ended_by=asked.word)
+        _tell(report, settings.paths.reports / REPORT)
+        return 128 + asked.number if asked.number else int(not report.well)
+
+
+def _tell(report: SoakReport, path: Path) -> None:
+    write_soak_report(path, report)
+    for line in report.lines():
+        sys.stdout.write(f"{line}\n")
+    sys.stdout.write(f"report: {path}\n")
 
 
 def _passes(settings: Settings) -> Job:
@@ -136,10 +186,12 @@ def _run(soaking: Soak, simulator: Simulator, tell: Tell) -> None:
     settle_ms = round(desk.settings.candles.settle_s * 1000) + 1
     in_force = {job.name for job in soaking.jobs}
     for name in ("collector", "positions", "features", "train", "signals-pass"):
-        if name in in_force:
+        if name in in_force and not soaking.asked.heard():
             soaking.fire(find_job(name, soaking.jobs))
     hours = max(1, (soaking.end_ms - soaking.start_ms) // HOUR_MS)
     for at, jobs in soaking.moments():
+        if soaking.asked.heard():
+            return
         simulator.step_to(at + settle_ms)
         for job in jobs:
             soaking.fire(job)

@@ -25,7 +25,11 @@ MOST_FAULTS = 20
 
 @dataclass(frozen=True, slots=True)
 class SoakReport:
-    """Figures of a soak. `broken` holds the violations by invariant, none when it held."""
+    """Figures of a soak.
+
+    broken     the violations by invariant, none when it held
+    ended_by   the signal that ended it before its time; empty: it went to its end
+    """
 
     start_ms: UtcMs
     end_ms: UtcMs
@@ -39,15 +43,23 @@ class SoakReport:
     last_equity: str
     curve: tuple[tuple[UtcMs, float], ...]
     broken: dict[str, tuple[str, ...]]
+    ended_by: str = ""
 
     @property
     def well(self) -> bool:
-        """Whether nothing failed and every invariant held."""
-        return not self.failures and not any(self.broken.values())
+        """Whether it went to its end, nothing failed and every invariant held."""
+        return not self.ended_by and not self.failures and not any(self.broken.values())
 
     @classmethod
     def of(
-        cls, desk: Desk, runs: Sequence[Finished], start_ms: UtcMs, end_ms: UtcMs, wall_s: float
+        cls,
+        desk: Desk,
+        runs: Sequence[Finished],
+        start_ms: UtcMs,
+        end_ms: UtcMs,
+        wall_s: float,
+        *,
+        ended_by: str = "",
     ) -> SoakReport:
         """Read from the ledger what came of the runs."""
         since = max(start_ms, signals_whole_since(desk.settings.retention, end_ms))
@@ -72,12 +84,15 @@ class SoakReport:
             last_equity=f"{points[-1].equity_quote:.2f}" if points else "-",
             curve=tuple((p.ts, float(p.equity_quote)) for p in points),
             broken={name: tuple(check(desk, since)) for name, check in INVARIANTS},
+            ended_by=ended_by,
         )
 
     def lines(self) -> Iterator[str]:
         """For the terminal."""
         days = (self.end_ms - self.start_ms) / DAY_MS
         yield f"{days:.1f} simulated days, {iso(self.start_ms)} to {iso(self.end_ms)}, in {self.wall_s:.0f} s"
+        if self.ended_by:
+            yield f"INTERRUPTED by {self.ended_by}: what follows is of the days until then"
         for job, (count, failed, seconds) in self.runs.items():
             yield f"  {job:<13} {count:>6} runs  {failed:>4} failed  {seconds:>8.1f} s"
         yield "signals: " + _counted(self.decisions) + "; reasons: " + _counted(self.reasons)

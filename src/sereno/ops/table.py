@@ -9,7 +9,7 @@ from rich.text import Text
 from sereno.core.signal import Signal
 from sereno.core.timeframe import iso
 from sereno.ops.facts import JobState, duration_s
-from sereno.ops.snapshot import Snapshot
+from sereno.ops.snapshot import Snapshot, ended_words
 
 COLOURS = {"success": "green", "running": "cyan", "error": "red", "timeout": "red", "abandoned": "yellow"}
 
@@ -31,6 +31,8 @@ def _header(s: Snapshot) -> Text:
     else:
         text.append("-")
     text.append(f"   positions {len(s.positions)} open, {s.closed} closed")
+    if s.world_ended_ms is not None:
+        text.append(f"\n{ended_words(s.world_ended_ms)}", style="yellow")
     if s.api:
         text.append(f"\nAPI {s.api}", style="cyan")
     if s.report:

@@ -2,46 +2,40 @@
 
 from __future__ import annotations
 
-import json
 import math
 import signal
 import subprocess
 import threading
 import time
-import urllib.request
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import structlog
 
-from sereno.core.clock import Clock, ClockFile, SimClock
+from sereno.core.clock import Clock, SimClock
 from sereno.core.errors import TryLater
-from sereno.core.mode import Mode
 from sereno.core.settings import Settings
 from sereno.core.timeframe import HOUR_MS, iso
-from sereno.ops.app import SIM_ADDRESS, clock_of, open_desk_ledger
+from sereno.ops.app import clock_of, open_desk_ledger
 from sereno.ops.console import Console, plain_console
 from sereno.ops.daemon import abandon_orphans
-from sereno.ops.facts import jobs_in_force, last_run, last_starts
+from sereno.ops.facts import jobs_in_force, last_run, last_starts, world_ended_ms
 from sereno.ops.first_pass import first_pass, is_trained
 from sereno.ops.jobs import Job
-from sereno.ops.launch import Launch, end_children, log_file
+from sereno.ops.launch import Launch, end_children
 from sereno.ops.lease import Heartbeat, Lease
-from sereno.ops.logs import Redactor, configure_logs
-from sereno.ops.process import is_dead
+from sereno.ops.logs import Redactor, configure_logs, log_file
 from sereno.ops.scheduler import Scheduler, quantum_ms
 from sereno.ops.simulate import speed_of
+from sereno.ops.simulator_child import SimulatorChild
 from sereno.store.ledger import Ledger, runs
 from sereno.store.ledger.runs import JobRun, RunStatus
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-SIM_START_S = 60.0
 TICK_S = 0.2
 TRAINING_LOOK_S = 60.0
 RETRY_MS = 6 * HOUR_MS
@@ -74,7 +68,7 @@ def bring_up(settings: Settings, options: tuple[str, ...], *, once: bool, table:
     stop.listen()
     launch = Launch(options, settings.paths.logs)
     with ExitStack() as opened:
-        log = opened.enter_context(log_file(settings.paths.logs, "up").open("a"))
+        log = opened.enter_context(log_file(settings.log, settings.paths.logs / "up.log"))
         configure_logs(settings.log, Redactor.of(settings), stream=log)
         console = Console(settings) if table else plain_console(settings)
         _hold_desk(settings, stop.asked, opened)
@@ -108,106 +102,21 @@ def _hold_desk(settings: Settings, stopping: threading.Event, opened: ExitStack)
     heartbeat.start()
 
 
-@dataclass(slots=True)
-class _Simulator:
-    """The simulator's process; started again when it dies, where its clock stopped."""
-
-    settings: Settings
-    launch: Launch
-    child: subprocess.Popen[bytes]
-    speed: float = 0.0
-
-    def let_go(self, speed: float) -> None:
-        """Let time go on."""
-        self.speed = speed
-        self._post("/sim/speed", {"speed": speed})
-
-    def keep(self) -> None:
-        """Start it again if it is gone."""
-        if self.child.poll() is None:
-            return
-        _log.error("sim.ended", status=self.child.returncode)
-        self.child = _start_simulator(self.launch)
-        _await_address(self.settings, self.child, lambda: False)
-        if self.speed:
-            self.let_go(self.speed)
-
-    def _post(self, path: str, body: dict[str, object]) -> None:
-        address = _address(self.settings.paths.run / SIM_ADDRESS)
-        request = urllib.request.Request(  # noqa: S310 - our own loopback address
-            f"{address}{path}",
-            data=json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
-            method="POST",
-        )
-        with urllib.request.urlopen(request, timeout=10):  # noqa: S310
-            return
-
-
 def _simulator(
     settings: Settings, launch: Launch, stopping: threading.Event, opened: ExitStack
-) -> _Simulator | None:
-    """Mode sim: the simulator, its clock at rest; one that runs already is used as it is."""
-    if settings.mode is not Mode.SIM or settings.venue.base_url:
-        return None
-    if _address(settings.paths.run / SIM_ADDRESS):
-        _log.info("sim.found")
-        return None
-    child = _start_simulator(launch)
-    simulator = _Simulator(settings, launch, child)
-    opened.callback(lambda: end_children((simulator.child,)))
-    _await_address(settings, child, stopping.is_set)
+) -> SimulatorChild | None:
+    simulator = SimulatorChild.start(settings, launch)
+    if simulator is not None:
+        opened.callback(lambda: end_children((simulator.child,)))
+        simulator.wait_until_ready(stopping.is_set)
     return simulator
-
-
-def _start_simulator(launch: Launch) -> subprocess.Popen[bytes]:
-    return launch.start("sim", "sim", "--standing")
-
-
-def _await_address(settings: Settings, child: subprocess.Popen[bytes], stopping: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SIM_START_S
-    while time.monotonic() < deadline and not stopping():
-        if child.poll() is not None:
-            raise TryLater(
-                "sim.not_started",
-                remedy=f"see {settings.paths.logs / 'sim.log'}: {_last_line(settings.paths.logs / 'sim.log')}",
-            )
-        if _address(settings.paths.run / SIM_ADDRESS):
-            return
-        time.sleep(0.05)
-    if not stopping():
-        raise TryLater("sim.slow_start", remedy="the machine is busy: try again")
-
-
-def _address(path: Path) -> str:
-    """Address of a living simulator of this world, or nothing."""
-    try:
-        told = json.loads(path.read_text())
-    except FileNotFoundError:
-        return ""
-    address = str(told["url"])
-    return "" if is_dead(str(told["holder"])) or _is_refused(address) else address
-
-
-def _is_refused(address: str) -> bool:
-    """Whether nobody listens there: not every holder that is gone can be judged by its name."""
-    try:
-        with urllib.request.urlopen(f"{address}/sim/clock", timeout=10):  # noqa: S310 - our own address
-            return False
-    except OSError as cause:
-        return isinstance(getattr(cause, "reason", cause), ConnectionRefusedError)
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text().strip().splitlines() if log.exists() else []
-    return lines[-1] if lines else "it said nothing"
 
 
 def _keep_up(
     settings: Settings,
     launch: Launch,
     console: Console,
-    simulator: _Simulator | None,
+    simulator: SimulatorChild | None,
     stopping: threading.Event,
     opened: ExitStack,
 ) -> int:
@@ -273,15 +182,15 @@ class _Ending:
 
     def tell(self) -> None:
         """Say it when the clock has reached the end."""
-        if self.told or self.settings.mode is not Mode.SIM:
+        if self.told:
             return
-        anchor = ClockFile(self.settings.paths.clock_file).read()
-        if anchor is None or anchor.end_ms is None or self.clock.now_ms() < anchor.end_ms:
+        ended = world_ended_ms(self.settings, self.clock.now_ms())
+        if ended is None:
             return
         self.told = True
-        _log.warning("sim.world_ended", at=iso(anchor.end_ms))
+        _log.warning("sim.world_ended", at=iso(ended))
         self.console.say(
-            f"the simulated candles end at {iso(anchor.end_ms)}: time stands still, nothing more will be traded; "
+            f"the simulated candles end at {iso(ended)}: time stands still, nothing more will be traded; "
             "Ctrl-C stops"
         )
 

@@ -207,7 +207,7 @@ class SignalSettings(Section):
     gap_rest_bars: int = Field(
         20,
         ge=0,
-        description="bars to wait after a hole that the venue cannot fill; one that it may fill is waited for",
+        description="bars to wait after an unrepairable gap; one that may still be filled refuses until it is",
     )
     adx_trend: float = Field(25.0, gt=0, lt=100, description="ADX at and above this is a trend")
     high_vol_atr_ratio: float = Field(
@@ -328,6 +328,10 @@ class LogSettings(Section):
         "INFO", description="least severe level written"
     )
     format: Literal["json", "console"] = Field("json", description="json lines, or text for eyes")
+    file_bytes: int = Field(
+        5_242_880, ge=4096, description="size at which a log file of the desk's processes is put aside"
+    )
+    files_kept: int = Field(2, ge=1, le=100, description="log files kept aside of each process")
 
     @field_validator("level", mode="before")
     @classmethod

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import json
-import os
 import socket
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 
 from sereno.core.errors import FixConfig
 from sereno.core.settings import ApiSettings, is_loopback
-from sereno.ops.process import holder_name
+from sereno.ops.address import API_ADDRESS, remove_address, write_address
 from sereno.ops.run import Outcome, Run
-from sereno.ops.snapshot import API_ADDRESS
 
 if TYPE_CHECKING:
     import uvicorn
@@ -51,12 +47,12 @@ def serve(desk: Desk, run: Run) -> Outcome:
     server = uvicorn.Server(config)
     told = desk.paths.run / API_ADDRESS
     try:
-        _tell(told, address)
+        write_address(told, address)
         _log.info("api.ready", address=address)
         asyncio.run(_serve(server, listener, run))
     finally:
         listener.close()
-        told.unlink(missing_ok=True)
+        remove_address(told)
     return Outcome()
 
 
@@ -97,10 +93,3 @@ def url_of(settings: ApiSettings, listener: socket.socket) -> str:
     """Address for people."""
     host = settings.host if is_loopback(settings.host) else socket.gethostname()
     return f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
-
-
-def _tell(path: Path, url: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    draft.write_text(json.dumps({"url": url, "holder": holder_name()}))
-    draft.replace(path)

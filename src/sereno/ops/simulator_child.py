@@ -1,0 +1,106 @@
+"""The simulator as a child of `sereno up`: started, let go, and started again when it dies."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from sereno.core.errors import TryLater
+from sereno.core.mode import Mode
+from sereno.core.settings import Settings
+from sereno.ops.address import SIM_ADDRESS, read_address, sim_address
+from sereno.ops.launch import Launch
+
+START_S = 60.0
+LOOK_S = 0.05
+ANSWER_S = 10.0
+_log = structlog.get_logger("sereno.up")
+
+
+@dataclass(slots=True)
+class SimulatorChild:
+    """The simulator's process; when it dies it is started again, where its clock stopped.
+
+    speed   simulated per wall time at which its clock goes; 0 at rest
+    """
+
+    settings: Settings
+    launch: Launch
+    child: subprocess.Popen[bytes]
+    speed: float = 0.0
+
+    @classmethod
+    def start(cls, settings: Settings, launch: Launch) -> SimulatorChild | None:
+        """Begin with its clock at rest; None where none is needed, or where one runs that is used as it is."""
+        if settings.mode is not Mode.SIM or settings.venue.base_url:
+            return None
+        if living_simulator(settings.paths.run / SIM_ADDRESS):
+            _log.info("sim.found")
+            return None
+        return cls(settings, launch, _begin(launch))
+
+    def wait_until_ready(self, stopping: Callable[[], bool]) -> None:
+        """Wait until it tells its address. Raises TryLater when it ends or is too slow."""
+        deadline = time.monotonic() + START_S
+        log = self.settings.paths.logs / "sim.log"
+        while time.monotonic() < deadline and not stopping():
+            if self.child.poll() is not None:
+                raise TryLater("sim.not_started", remedy=f"see {log}: {_last_line(log)}")
+            if living_simulator(self.settings.paths.run / SIM_ADDRESS):
+                return
+            time.sleep(LOOK_S)
+        if not stopping():
+            raise TryLater("sim.slow_start", remedy="the machine is busy: try again")
+
+    def let_go(self, speed: float) -> None:
+        """Let time go on."""
+        self.speed = speed
+        request = urllib.request.Request(  # noqa: S310 - our own loopback address
+            f"{sim_address(self.settings.paths)}/sim/speed",
+            data=json.dumps({"speed": speed}).encode(),
+            headers={"Content-Type": "application/json"},
+            method="POST",
+        )
+        with urllib.request.urlopen(request, timeout=ANSWER_S):  # noqa: S310
+            return
+
+    def keep(self) -> None:
+        """Start it again if it is gone."""
+        if self.child.poll() is None:
+            return
+        _log.error("sim.ended", status=self.child.returncode)
+        self.child = _begin(self.launch)
+        self.wait_until_ready(lambda: False)
+        if self.speed:
+            self.let_go(self.speed)
+
+
+def living_simulator(path: Path) -> str:
+    """Address of a living simulator of this world, or nothing."""
+    told = read_address(path)
+    return "" if told is None or told.is_stale or _is_refused(told.url) else told.url
+
+
+def _begin(launch: Launch) -> subprocess.Popen[bytes]:
+    return launch.start("sim", "sim", "--standing")
+
+
+def _is_refused(address: str) -> bool:
+    """Whether nobody listens there: not every holder that is gone can be judged by its name."""
+    try:
+        with urllib.request.urlopen(f"{address}/sim/clock", timeout=ANSWER_S):  # noqa: S310 - our own address
+            return False
+    except OSError as cause:
+        return isinstance(getattr(cause, "reason", cause), ConnectionRefusedError)
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text().strip().splitlines() if log.exists() else []
+    return lines[-1] if lines else "it said nothing"

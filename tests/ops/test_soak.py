@@ -1,0 +1,88 @@
+"""Simulated days that somebody ends before their time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sereno.core.clock import FixedClock
+from sereno.ops.app import Desk, open_desk_ledger
+from sereno.ops.jobs import Job
+from sereno.ops.schedule import every
+from sereno.ops.soak import Asked, Soak
+from sereno.ops.soak_report import SoakReport
+from sereno.store.ledger import Ledger, runs
+from sereno.store.ledger.runs import RunStatus
+from tests.ops.desk_process import SMALL, settings_of
+from tests.ops.running import until
+from tests.surfaces.seeded import NOW_MS, seeded_desk
+
+GIVEN = {**SMALL, "jobs.disabled": "walkforward"}
+
+
+def passes(ledger: Ledger) -> int:
+    with ledger.read() as tx:
+        return sum(run.status is RunStatus.SUCCESS for run in runs.latest(tx, "signals-pass", 10))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_soak_that_is_ended_reports_what_it_did(tmp_path: Path, number: signal.Signals) -> None:
+    words = [f"--set={key}={value}" for key, value in {"state_dir": tmp_path / "state", **GIVEN}.items()]
+    settings = settings_of(tmp_path, GIVEN)
+    soaking = subprocess.Popen(
+        [sys.executable, "-m", "sereno", *words, "up", "--for", "29d", "--speed", "max"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    ledger = open_desk_ledger(settings)
+    until(lambda: passes(ledger) > 3, what="some simulated hours", patience_s=120)
+    soaking.send_signal(number)
+    said, complaint = soaking.communicate(timeout=60)
+    with ledger.read() as tx:
+        assert runs.running(tx) == []
+    ledger.close()
+    assert soaking.returncode == 128 + number, said + complaint
+    assert f"INTERRUPTED by {number.name}" in said
+    assert "NOT well" in said
+    assert "BROKEN" not in said
+    assert "FAILED" not in said
+    assert "INTERRUPTED" in (settings.paths.reports / "soak.html").read_text()
+
+
+def test_the_first_signal_is_noted_and_the_second_acts() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with Asked() as asked:
+        assert not asked.heard()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert (asked.heard(), asked.word) == (True, "SIGTERM")
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_once_asked_only_what_follows_a_candle_is_still_done(tmp_path: Path) -> None:
+    asked = Asked()
+    with Desk(settings_of(tmp_path, SMALL), clock=FixedClock(NOW_MS)) as desk:
+        soaking = Soak(desk, (), NOW_MS, NOW_MS, asked)
+        job = Job("train", "", every(15), 60, "tests.ops.job_functions:well")
+        soaking.fire(job)
+        asked.number = signal.SIGTERM
+        soaking.fire(job)
+        soaking.fire(Job("collector", "", every(15), 60, "tests.ops.job_functions:well"))
+    assert [run.job for run in soaking.runs] == ["train", "collector"]
+
+
+def test_an_interrupted_report_is_not_well(tmp_path: Path) -> None:
+    with seeded_desk(tmp_path) as desk:
+        whole = SoakReport.of(desk, (), NOW_MS, NOW_MS, 1.0)
+        cut = SoakReport.of(desk, (), NOW_MS, NOW_MS, 1.0, ended_by="SIGINT")
+    assert not cut.well
+    assert "INTERRUPTED by SIGINT" in "\n".join(cut.lines())
+    assert "INTERRUPTED" not in "\n".join(whole.lines())
