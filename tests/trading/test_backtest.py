@@ -79,8 +79,17 @@ def test_no_candles_and_columns_that_do_not_match() -> None:
 
 
 def test_the_report_is_one_page_with_its_json_beside_it(tmp_path: Path) -> None:
-    page, data = write_backtest_report(tmp_path / "b.html", [result(), result(seed=4)], notes=["a <note>"])
+    page, data = write_backtest_report(
+        tmp_path / "b.html",
+        [result(), result(seed=4)],
+        title="Walk & forward",
+        notes=["a <note>"],
+        folds=[{"what": "fold <1>"}],
+    )
     text = page.read_text()
+    assert "<h1>Walk &amp; forward</h1>" in text
+    assert "<h2>Folds</h2>" in text
+    assert "fold &lt;1&gt;" in text
     assert text.count("data:image/png;base64,") == 2
     assert "fold 2" in text
     assert "a &lt;note&gt;" in text

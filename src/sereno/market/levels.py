@@ -58,7 +58,7 @@ def _suspects(open_close: F64, before: float | None) -> list[int]:
     first = open_close[0, 0] if before is None else before
     closes = np.concatenate(([first], open_close[:-1, 1]))
     ratio = open_close / closes[:, None]
-    far = ((ratio > FAR_RATIO) | (ratio < 1 / FAR_RATIO)).any(axis=1)
+    far = np.asarray(((ratio > FAR_RATIO) | (ratio < 1 / FAR_RATIO)).any(axis=1))
     far[0] &= before is not None
     return [int(row) for row in np.flatnonzero(far)]
 

@@ -28,16 +28,23 @@ if TYPE_CHECKING:
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222}"
     "table{border-collapse:collapse;margin:1rem 0}th,td{border:1px solid #ccc;padding:.25rem .6rem;text-align:right}"
-    "th:first-child,td:first-child{text-align:left}img{max-width:100%}.note{color:#555}"
+    "th,td{white-space:nowrap}th:first-child,td:first-child{text-align:left}.scroll{overflow-x:auto}"
+    "img{max-width:100%}.note{color:#555}"
 )
 
 
 def write_backtest_report(
-    path: Path, results: Sequence[BacktestResult], *, notes: Sequence[str] = ()
+    path: Path,
+    results: Sequence[BacktestResult],
+    *,
+    title: str = "Backtest",
+    notes: Sequence[str] = (),
+    folds: Sequence[Mapping[str, str]] = (),
 ) -> tuple[Path, Path]:
     """Write the page at `path` and the figures and trades as JSON beside it.
 
     results  folds of one series or several series; each starts with its own initial equity
+    folds    rows of a table of how the models of each fold did, if there is one
 
     Raises ValueError without results.
     """
@@ -45,7 +52,7 @@ def write_backtest_report(
         raise ValueError("a report needs at least one backtest")
     data = path.with_suffix(".json")
     replace_json(data, report_json(results))
-    replace_file(path, _page(results, notes))
+    replace_file(path, _page(results, title, notes, folds))
     return path, data
 
 
@@ -64,7 +71,7 @@ def summary_rows(results: Sequence[BacktestResult]) -> list[dict[str, str]]:
             "trades": str(r.figures.trades),
             "win rate": _percent(r.figures.win_rate),
             "profit factor": _number(r.figures.profit_factor),
-            "expectancy": _number(r.figures.expectancy_quote),
+            "expectancy, quote": _number(r.figures.expectancy_quote),
             "return": _percent(r.figures.return_frac),
             "buy & hold": _percent(r.buy_and_hold_frac),
             "max drawdown": _percent(max_drawdown(r)),
@@ -124,19 +131,23 @@ def _result_json(label: str, fold: BacktestResult) -> JsonObject:
     }
 
 
-def _page(results: Sequence[BacktestResult], notes: Sequence[str]) -> str:
+def _page(
+    results: Sequence[BacktestResult], title: str, notes: Sequence[str], folds: Sequence[Mapping[str, str]]
+) -> str:
     refused: Counter[str] = Counter()
     for result in results:
         refused.update(result.refused)
     why = [{"reason": reason, "bars": str(bars)} for reason, bars in refused.most_common() if bars]
     parts = [
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
-        f"<title>Backtest</title><style>{_STYLE}</style></head><body>",
-        "<h1>Backtest</h1><p class='note'>Entry at the next open, stop before target within a bar, fees and "
+        "<meta name='viewport' content='width=device-width, initial-scale=1'>",
+        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body>",
+        f"<h1>{html.escape(title)}</h1><p class='note'>Entry at the next open, stop before target within a bar, fees and "
         "slippage included; each row starts with its own initial equity.</p>",
         *(f"<p>{html.escape(note)}</p>" for note in notes),
         "<h2>Results</h2>",
         _table(summary_rows(results)),
+        *(("<h2>Folds</h2>", _table(folds)) if folds else ()),
         "<h2>Equity and drawdown</h2>",
         _picture(_equity_plot(results), "equity and drawdown"),
         "<h2>Trades</h2>",
@@ -208,7 +219,7 @@ def _table(rows: Sequence[Mapping[str, str]]) -> str:
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row.values()) + "</tr>" for row in rows
     )
-    return f"<table><tr>{head}</tr>{body}</table>"
+    return f"<div class='scroll'><table><tr>{head}</tr>{body}</table></div>"
 
 
 def _percent(value: float | None) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sereno.core.errors import SkipThis
+from sereno.core.instrument import Series
 from sereno.core.timeframe import iso
+from sereno.ops.provenance import backtest_words
 from sereno.ops.run import Outcome, Run
 from sereno.ops.steps.backtest import walked
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from sereno.trading.backtest import BacktestResult
 
 FOLDS = 4
+LOSS = {"trend": "log_loss", "return": "pinball", "risk": "log_loss"}
 REPORT = "walkforward.html"
 
 
@@ -24,6 +27,7 @@ def walk_forward(desk: Desk, run: Run) -> Outcome:
 
     told: dict[str, object] = {}
     results: list[BacktestResult] = []
+    lines: list[dict[str, str]] = []
     rows = 0
     for series in desk.series:
         try:
@@ -32,6 +36,7 @@ def walk_forward(desk: Desk, run: Run) -> Outcome:
             told[series.key] = {"skipped": str(cause)}
             continue
         results.append(result)
+        lines += [_line(series, fold) for fold in walk.folds]
         rows += sum(fold.test_rows for fold in walk.folds)
         told[series.key] = {
             "folds": [_fold(fold) for fold in walk.folds],
@@ -44,8 +49,33 @@ def walk_forward(desk: Desk, run: Run) -> Outcome:
     if not results:
         return Outcome(0, {"series": told}, failed="no series has enough history to walk forward")
     path = desk.paths.reports / REPORT
-    write_backtest_report(path, results)
+    notes = (
+        "Models are trained anew for each fold, on the candles before it.",
+        backtest_words(desk.settings),
+    )
+    write_backtest_report(path, results, title="Walk-forward", notes=notes, folds=lines)
     return Outcome(rows, {"series": told, "report": str(path)})
+
+
+def _line(series: Series, fold: Fold) -> dict[str, str]:
+    """One row of the page: the loss of the trees against the baseline's, and which of them was served."""
+    line = {
+        "what": f"{series.instrument.symbol} {series.timeframe} fold {fold.number}",
+        "from": iso(fold.test_from_ms)[:10],
+        "to": iso(fold.test_to_ms)[:10],
+        "trained on": f"{fold.train_rows} rows",
+        "tested on": f"{fold.test_rows} rows",
+    }
+    for role, scores in fold.metrics.items():
+        name = LOSS[role.value]
+        trees, baseline = scores.trees[name], scores.baseline[name]
+        line[f"{role.value}: {name.replace('_', ' ')}, baseline"] = f"{_number(trees)}, {_number(baseline)}"
+        line[f"{role.value}: served"] = scores.served
+    return line
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
 
 
 def _fold(fold: Fold) -> dict[str, object]:
