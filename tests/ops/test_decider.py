@@ -87,7 +87,7 @@ def without(candles: Candles, first: int, last: int) -> Candles:
 
 
 @pytest.mark.parametrize(
-    ("hole", "is_known", "said"),
+    ("gap", "is_known", "said"),
     [
         (None, False, None),
         ((895, 897), False, "2"),
@@ -100,16 +100,16 @@ def without(candles: Candles, first: int, last: int) -> Candles:
 def test_a_hole_under_the_features_refuses_by_name(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    hole: tuple[int, int] | None,
+    gap: tuple[int, int] | None,
     is_known: bool,
     said: str | None,
 ) -> None:
     with eager_desk(tmp_path, monkeypatch) as desk:
         series = of_timeframe(desk, Timeframe.H1)
-        candles = HOURLY_CANDLES if hole is None else without(HOURLY_CANDLES, *hole)
+        candles = HOURLY_CANDLES if gap is None else without(HOURLY_CANDLES, *gap)
         desk.lake.append(series, candles, source="test", mode=desk.mode, now=NOW_MS)
-        if hole is not None and is_known:
-            first, last = (int(HOURLY_CANDLES.open_ms[i]) for i in (hole[0], hole[1] - 1))
+        if gap is not None and is_known:
+            first, last = (int(HOURLY_CANDLES.open_ms[i]) for i in (gap[0], gap[1] - 1))
             desk.lake.record_gap(series, Gap(first, last, "the venue has no candles here"))
         signal = desk.decider.decide(series)
     if said is None:

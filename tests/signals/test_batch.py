@@ -10,7 +10,7 @@ from sereno.core.instrument import Market
 from sereno.core.signal import Decision, Regime
 from sereno.signals.batch import decide_all
 from sereno.signals.decide import decide
-from sereno.signals.gates import DATA_GAP, data_gap, holes
+from sereno.signals.gates import DATA_GAP, data_gap, gaps_behind
 from sereno.signals.words import Reason, Situation
 from tests.trading.worlds import HOURLY, Slices, outlook, walk
 
@@ -34,7 +34,7 @@ def test_batch_and_single_agree() -> None:
             **WORDS,
         )
         seen = candles.open_ms[: i + 1]
-        found = holes(seen, HOURLY.timeframe, lookback_bars=200)
+        found = gaps_behind(seen, HOURLY.timeframe, lookback_bars=200)
         gap = data_gap(seen, found, found, HOURLY.timeframe, rest_bars=SLICES.signals.gap_rest_bars)
         assert batch.side[i] == (0 if gap else verdict.decision.sign)
         reason = verdict.reason if gap is None or verdict.decision is Decision.NO_TRADE else gap.reason

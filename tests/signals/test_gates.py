@@ -1,4 +1,4 @@
-"""Holes in the data and rests of an instrument refuse entries by name."""
+"""Gaps in the data and rests of an instrument refuse entries by name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sereno.core.timeframe import HOUR_MS, Timeframe
-from sereno.signals.gates import data_gap, holes, resting, rests_after_hole
+from sereno.signals.gates import data_gap, gaps_behind, resting, rests_after_gap
 from tests.trading.worlds import START
 
 H1 = Timeframe.H1
@@ -22,13 +22,13 @@ def opens(*hours: int) -> np.ndarray:
 
 
 def told(open_ms: np.ndarray, *, known: bool, rest: int = 3, lookback: int = 10) -> str | None:
-    found = holes(open_ms, H1, lookback_bars=lookback)
+    found = gaps_behind(open_ms, H1, lookback_bars=lookback)
     verdict = data_gap(open_ms, found, found if known else (), H1, rest_bars=rest)
     return None if verdict is None else f"{verdict.reason} {verdict.detail}"
 
 
 def test_candles_without_a_hole_stand_in_no_ones_way() -> None:
-    assert holes(opens(*range(20)), H1, lookback_bars=10) == ()
+    assert gaps_behind(opens(*range(20)), H1, lookback_bars=10) == ()
     assert told(opens(*range(20)), known=False) is None
 
 
@@ -49,7 +49,7 @@ def test_a_hole_that_the_venue_cannot_fill_refuses_for_its_rest_only() -> None:
 
 def test_a_hole_that_is_known_in_part_may_still_be_filled() -> None:
     open_ms = opens(0, 1, 5, 6, 7, 8, 9)
-    ((first, last),) = found = holes(open_ms, H1, lookback_bars=10)
+    ((first, last),) = found = gaps_behind(open_ms, H1, lookback_bars=10)
     for known, refuses in (
         ([(first, last)], False),
         ([(first, first), (first + HOUR_MS, last)], False),
@@ -61,8 +61,8 @@ def test_a_hole_that_is_known_in_part_may_still_be_filled() -> None:
 
 @given(open_ms=stamps, rest=st.integers(0, 12))
 def test_law_the_backtest_rests_where_the_desk_does(open_ms: np.ndarray, rest: int) -> None:
-    """Over any history, with every hole known to be one."""
-    batch = rests_after_hole(open_ms, H1, rest_bars=rest)
+    """Over any history, with every gap known to be one."""
+    batch = rests_after_gap(open_ms, H1, rest_bars=rest)
     for i in range(len(open_ms)):
         assert batch[i] == (told(open_ms[: i + 1], known=True, rest=rest, lookback=100) is not None)
 

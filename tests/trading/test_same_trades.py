@@ -14,7 +14,7 @@ from sereno.core.money import money
 from sereno.core.settings.sections import BarrierSettings, CostSettings, RiskSettings, SignalSettings
 from sereno.core.signal import Decision, Regime
 from sereno.signals.decide import decide
-from sereno.signals.gates import data_gap, holes
+from sereno.signals.gates import data_gap, gaps_behind
 from sereno.signals.words import Situation
 from sereno.store.ledger import Ledger, equity, fills, positions
 from sereno.store.ledger import signals as kept_signals
@@ -173,7 +173,7 @@ def test_the_whole_chain_decides_and_trades_like_the_backtest(tmp_path: Path) ->
         view = account_view(ledger, mode=Mode.SIM)
         gate = propose(view, BTC, close=close, atr=atr, at=ts, grid=GRID, book=book, max_open_positions=3)
         seen = candles.open_ms[: i + 1]
-        found = holes(seen, HOURLY.timeframe, lookback_bars=200)
+        found = gaps_behind(seen, HOURLY.timeframe, lookback_bars=200)
         gap = data_gap(seen, found, found, HOURLY.timeframe, rest_bars=slices.signals.gap_rest_bars)
         gate = gap or gate
         verdict = decide(

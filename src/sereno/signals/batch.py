@@ -16,7 +16,7 @@ from sereno.core.timeframe import Timeframe
 from sereno.models.contract import Forecasts
 from sereno.models.contract import Frame as FeatureBlock
 from sereno.signals.decide import decide
-from sereno.signals.gates import DATA_GAP, rests_after_hole
+from sereno.signals.gates import DATA_GAP, rests_after_gap
 from sereno.signals.regime import ADX, ATR_RATIO, regime_of
 from sereno.signals.words import Reason, Situation
 
@@ -36,7 +36,7 @@ class Decisions:
 
     side      +1 LONG, -1 SHORT, 0 NO_TRADE
     atr       raw average true range at the decision; NaN in warm-up
-    refusals  how often each reason was the first to refuse, and how often a hole in the data did
+    refusals  how often each reason was the first to refuse, and how often a gap in the data did
     """
 
     ts: I64
@@ -59,12 +59,12 @@ def decide_all(
 ) -> Decisions:
     """`decide` on every row that has a forecast; rows are matched on `ts`.
 
-    Each row is decided at the moment of its close, so nothing is stale. Holes count as such that the venue
-    cannot fill: live, one that it can fill is filled by the next collection.
+    Each row is decided at the moment of its close, so nothing is stale. Gaps count as
+    unrepairable: live, one that can be filled is filled by the next collection.
     """
     side = np.zeros(len(frame.ts), dtype=np.int8)
     refusals: dict[str, int] = {}
-    rests = rests_after_hole(frame.ts, frame.timeframe, rest_bars=signals.gap_rest_bars)
+    rests = rests_after_gap(frame.ts, frame.timeframe, rest_bars=signals.gap_rest_bars)
     adx = frame.values[:, frame.names.index(ADX)].tolist()
     ratio = frame.values[:, frame.names.index(ATR_RATIO)].tolist()
     atr, close = frame.atr.tolist(), frame.close.tolist()

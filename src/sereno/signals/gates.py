@@ -1,4 +1,4 @@
-"""What stands in the way of an entry besides the account: a hole in its data, a rest of its instrument.
+"""What stands in the way of an entry besides the account: a gap in its data, a rest of its instrument.
 
 Each answers like the risk gate, and is recorded as `risk_gate` with its own name in the detail.
 """
@@ -22,8 +22,8 @@ Span = tuple[UtcMs, UtcMs]
 """Missing candles: those with first <= open_ms <= last."""
 
 
-def rests_after_hole(open_ms: I64, timeframe: Timeframe, *, rest_bars: int) -> NDArray[np.bool_]:
-    """(n,) rows that are among the first `rest_bars` candles after a hole, on the grid of `open_ms` (n,).
+def rests_after_gap(open_ms: I64, timeframe: Timeframe, *, rest_bars: int) -> NDArray[np.bool_]:
+    """(n,) rows that are among the first `rest_bars` candles after a gap, on the grid of `open_ms` (n,).
 
     Their features lean on candles from both of its sides.
     """
@@ -33,8 +33,8 @@ def rests_after_hole(open_ms: I64, timeframe: Timeframe, *, rest_bars: int) -> N
     return (newest >= 0) & (rows - newest < rest_bars)
 
 
-def holes(open_ms: I64, timeframe: Timeframe, *, lookback_bars: int) -> tuple[Span, ...]:
-    """Holes between the newest candle and the one `lookback_bars` before it, newest first."""
+def gaps_behind(open_ms: I64, timeframe: Timeframe, *, lookback_bars: int) -> tuple[Span, ...]:
+    """Gaps between the newest candle and the one `lookback_bars` before it, newest first."""
     seen = open_ms[-lookback_bars - 1 :]
     at = np.flatnonzero(np.diff(seen) > timeframe.ms)[::-1]
     return tuple((int(seen[i]) + timeframe.ms, int(seen[i + 1]) - timeframe.ms) for i in at)
@@ -48,18 +48,18 @@ def data_gap(
     *,
     rest_bars: int,
 ) -> RiskVerdict | None:
-    """The no of a hole that the newest row's features look back on, or None.
+    """The no of a gap that the newest row's features look back on, or None.
 
-    open_ms  (n,) of the candles, sorted; `found` are the `holes` in them
-    known    what the venue is known not to have: it refuses for `rest_bars` candles only. A hole that may
+    open_ms  (n,) of the candles, sorted; `found` are the `gaps_behind` in them
+    known    what the venue is known not to have: it refuses for `rest_bars` candles only. A gap that may
              still be filled refuses for as long as any feature sees it
     """
-    for hole in found:
-        since = int(len(open_ms) - np.searchsorted(open_ms, hole[1]))
-        missing = f"{(hole[1] - hole[0]) // timeframe.ms + 1} candles are missing from {iso(hole[0])} on"
+    for gap in found:
+        since = int(len(open_ms) - np.searchsorted(open_ms, gap[1]))
+        missing = f"{(gap[1] - gap[0]) // timeframe.ms + 1} candles are missing from {iso(gap[0])} on"
         if since <= rest_bars:
             return _no(DATA_GAP, f"{missing}, {since} of {rest_bars} bars ago")
-        if not _is_covered(hole, known, timeframe):
+        if not _is_covered(gap, known, timeframe):
             return _no(DATA_GAP, f"{missing}, and the venue may still have them")
     return None
 
@@ -80,8 +80,8 @@ def _no(reason: str, detail: str) -> RiskVerdict:
     return RiskVerdict(False, reason, Decimal(0), detail)
 
 
-def _is_covered(hole: Span, known: Iterable[Span], timeframe: Timeframe) -> bool:
-    missing = np.arange(hole[0], hole[1] + 1, timeframe.ms)
+def _is_covered(gap: Span, known: Iterable[Span], timeframe: Timeframe) -> bool:
+    missing = np.arange(gap[0], gap[1] + 1, timeframe.ms)
     covered = np.zeros(len(missing), dtype=np.bool_)
     for first, last in known:
         covered |= (missing >= first) & (missing <= last)

@@ -79,8 +79,10 @@ class CandleSettings(Section):
         (Timeframe.H1,), min_length=1, description="timeframes that are traded, 5m to 1d"
     )
     beside: Timeframes = Field((Timeframe.M15, Timeframe.D1), description="timeframes collected beside them")
-    depth_days: int = Field(730, gt=0, description="history at 1h and above")
-    depth_days_below_1h: int = Field(183, gt=0, description="history below 1h")
+    depth_days: int = Field(
+        730, gt=0, description="history at 1h and above; a traded timeframe has what training takes at least"
+    )
+    depth_days_below_1h: int = Field(183, gt=0, description="history below 1h; the same holds")
     page_rows: int = Field(1000, ge=10, le=1500, description="candles asked for in one call")
     settle_s: float = Field(2.0, ge=0, description="wait after a candle's end before it counts as closed")
     stale_after_bars: float = Field(2.0, gt=0, description="newest candle older than this many bars is stale")
@@ -102,9 +104,13 @@ class CandleSettings(Section):
         return tuple(dict.fromkeys((*self.timeframes, *self.beside)))
 
     def depth_ms(self, timeframe: Timeframe) -> int:
-        """How far back the history of a timeframe reaches."""
+        """How far back the history of a timeframe is set to reach."""
         days = self.depth_days if timeframe.ms >= Timeframe.H1.ms else self.depth_days_below_1h
         return days * 86_400_000
+
+    def depth_key(self, timeframe: Timeframe) -> str:
+        """The setting that says so."""
+        return "candles.depth_days" if timeframe.ms >= Timeframe.H1.ms else "candles.depth_days_below_1h"
 
 
 class SimSettings(Section):

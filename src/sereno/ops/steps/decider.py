@@ -68,7 +68,7 @@ class Decider:
         regime, why = regime_of(values[ADX], values[ATR_RATIO], settings.signals)
         risk = self._risk(series, row.close, row.atr, row.ts, now)
         if risk.allowed:
-            risk = self._hole(series, candles) or self._rest(series, row.ts) or risk
+            risk = self._gap(series, candles) or self._rest(series, row.ts) or risk
         with desk.ledger.read() as tx:
             taken = kept.last_taken(tx, series, desk.mode)
         verdict = decide(
@@ -142,10 +142,10 @@ class Decider:
             self._models[series] = loaded
         return loaded[1]
 
-    def _hole(self, series: Series, candles: Candles) -> RiskVerdict | None:
+    def _gap(self, series: Series, candles: Candles) -> RiskVerdict | None:
         """The no of missing candles that the features of the newest row look back on."""
         timeframe = series.timeframe
-        found = gates.holes(candles.open_ms, timeframe, lookback_bars=warm_up_bars(timeframe))
+        found = gates.gaps_behind(candles.open_ms, timeframe, lookback_bars=warm_up_bars(timeframe))
         if not found:
             return None
         known = [(gap.first_open_ms, gap.last_open_ms) for gap in self._desk.lake.known_gaps(series)]
