@@ -1,8 +1,9 @@
 """Settings: read once into frozen sections, checked before anything starts."""
 
 from sereno.core.settings.load import Loaded, is_secret, keys_of, load, rows_of
-from sereno.core.settings.model import Settings, is_loopback
+from sereno.core.settings.model import Settings
 from sereno.core.settings.paths import Paths
+from sereno.core.settings.relations import is_loopback
 from sereno.core.settings.sections import (
     ApiSettings,
     BarrierSettings,
