@@ -18,8 +18,10 @@ from sereno.features.engine import FeatureRow
 from sereno.models.contract import Role
 from sereno.models.serve import Forecaster
 from sereno.ops.app import Desk
+from sereno.ops.steps import missed
 from sereno.store.lake_words import Gap
 from sereno.store.ledger import instruments
+from sereno.store.ledger import signals as kept
 from tests.features.markets import lively
 from tests.store.test_registry import keep
 from tests.surfaces.seeded import seeded_desk, settings_for
@@ -139,3 +141,41 @@ def test_a_signal_rests_the_instrument_on_every_timeframe(
         refused = desk.decider.decide(hourly)
     assert refused.decision is Decision.NO_TRADE
     assert "cooldown resting for 3 bars of 4h" in refused.reason_detail
+
+
+def test_candles_that_closed_while_nobody_decided_get_their_no(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with eager_desk(tmp_path, monkeypatch) as desk:
+        series = of_timeframe(desk, Timeframe.H1)
+        seen = HOURLY_CANDLES.slice(0, 890)
+        desk.lake.append(series, seen, source="test", mode=desk.mode, now=NOW_MS)
+        first = desk.decider.decide(series)
+        assert desk.decider.catch_up(series) == 0, "what closed before the first decision is history"
+        desk.lake.append(series, HOURLY_CANDLES.slice(890), source="test", mode=desk.mode, now=NOW_MS)
+        newest = desk.decider.decide(series)
+        assert desk.decider.catch_up(series) == 9
+        assert desk.decider.catch_up(series) == 0
+        with desk.ledger.read() as tx:
+            found = kept.recent(tx, series, 100)
+    assert [one.ts for one in found] == HOURLY_CANDLES.close_ms[889:].tolist()[::-1]
+    assert found[0] == newest
+    assert found[-1] == first
+    for one in found[1:-1]:
+        assert (one.decision, one.reason) == (Decision.NO_TRADE, "stale_candle")
+        assert one.position_size == 0
+        assert one.data_digest == HOURLY_CANDLES.between(None, one.ts).digest()
+
+
+def test_a_long_absence_is_caught_up_in_bounded_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(missed, "MOST_BARS", 40)
+    with eager_desk(tmp_path, monkeypatch) as desk:
+        series = of_timeframe(desk, Timeframe.H1)
+        desk.lake.append(series, HOURLY_CANDLES.slice(0, 800), source="test", mode=desk.mode, now=NOW_MS)
+        desk.decider.decide(series)
+        desk.lake.append(series, HOURLY_CANDLES.slice(800), source="test", mode=desk.mode, now=NOW_MS)
+        desk.decider.decide(series)
+        caught = [desk.decider.catch_up(series) for _ in range(3)]
+    assert caught == [missed.MOST_A_PASS, 40 - missed.MOST_A_PASS, 0]

@@ -184,7 +184,14 @@ def floor_refusals(edge: Edge, risk_score: float, floors: Floors) -> tuple[Refus
 def _circumstances(edge: Edge, signals: SignalSettings, at: Situation) -> tuple[Refusal, ...]:
     found: list[Refusal] = []
     age_bars = (at.now - at.candle_ms) / at.timeframe.ms
-    if age_bars >= signals.max_age_bars:
+    if at.superseded:
+        found.append(
+            Refusal(
+                Reason.STALE_CANDLE,
+                f"nobody decided when the candle closed, {age_bars:.1f} bars ago, and a newer one has closed",
+            )
+        )
+    elif age_bars >= signals.max_age_bars:
         found.append(
             Refusal(
                 Reason.STALE_CANDLE,

@@ -51,6 +51,7 @@ class Situation:
     now            the moment of deciding
     candle_ms      close of the candle that is decided on
     delay_s        wall seconds since then; in a hurried world fewer than `now` tells
+    superseded     a newer candle has closed and is decided on: this one is decided for the record
     last_taken_ms  close of the candle of the newest taken signal of the same series, None without one
     risk           the gate's word; None decides without asking it, as the backtest does, whose kernel
                    applies cool-down and risk itself
@@ -63,6 +64,7 @@ class Situation:
     last_taken_ms: UtcMs | None = None
     risk: RiskVerdict | None = None
     delay_s: float = 0.0
+    superseded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,10 @@ from sereno.core.errors import SkipThis
 from sereno.core.instrument import Series
 from sereno.core.signal import Signal
 from sereno.core.timeframe import UtcMs
-from sereno.features.engine import LiveFeatures, LiveRow
+from sereno.features.engine import LiveFeatures, LiveRow, live_row
 from sereno.features.registry import feature_names, warm_up_bars
 from sereno.models.serve import Forecaster
+from sereno.ops.steps.missed import missed_closes
 from sereno.signals import gates
 from sereno.signals.decide import decide
 from sereno.signals.make import Provenance, make_signal, signal_id_of
@@ -60,7 +61,23 @@ class Decider:
         write_signal(desk.paths.signals, signal)
         return signal
 
-    def _made(self, series: Series, live: LiveRow, candles: Candles, now: UtcMs) -> Signal:
+    def catch_up(self, series: Series) -> int:
+        """Record a no for candles that closed while nobody decided; how many.
+
+        Nothing is entered on them: their moment is past. Raises SkipThis like `decide`.
+        """
+        desk = self._desk
+        now, candles = desk.clock.now_ms(), desk.lake.candles(series)
+        missed = missed_closes(desk, series, candles)
+        for close_ms in missed:
+            then = candles.between(None, close_ms)
+            live = live_row(then, atr_bars=desk.settings.barriers.atr_bars)
+            self._made(series, live, then, now, superseded=True)
+        return len(missed)
+
+    def _made(
+        self, series: Series, live: LiveRow, candles: Candles, now: UtcMs, *, superseded: bool = False
+    ) -> Signal:
         desk, settings = self._desk, self._desk.settings
         row = live.row
         forecast = self._forecaster(series).forecast(row)
@@ -70,7 +87,7 @@ class Decider:
         if risk.allowed:
             risk = self._gap(series, candles) or self._rest(series, row.ts) or risk
         with desk.ledger.read() as tx:
-            taken = kept.last_taken(tx, series, desk.mode)
+            taken = kept.last_taken(tx, series, desk.mode, before=row.ts)
         verdict = decide(
             forecast,
             regime,
@@ -88,6 +105,7 @@ class Decider:
                 risk=risk,
                 # the same span, ahead of now: only the clock knows what it is on the wall
                 delay_s=desk.clock.wall_seconds_until(2 * now - row.ts),
+                superseded=superseded,
             ),
         )
         signal = make_signal(

@@ -55,9 +55,11 @@ def decide_all(desk: Desk, series: Collection[Series]) -> Outcome:
     decider = desk.decider
     told: dict[str, object] = {}
     made: list[Signal] = []
+    caught_up = 0
     for one in series:
         try:
             signal = decider.decide(one)
+            caught_up += decider.catch_up(one)
         except StopTrading:
             raise  # trust is gone for all of them: the guard freezes entries
         except SerenoError as cause:
@@ -77,7 +79,7 @@ def decide_all(desk: Desk, series: Collection[Series]) -> Outcome:
         else "no series got a signal: "
         + "; ".join(str(t["failed"]) for t in told.values() if isinstance(t, dict) and "failed" in t)
     )
-    return Outcome(rows=len(made), details={"series": told}, failed=failed)
+    return Outcome(rows=len(made) + caught_up, details={"series": told, "missed": caught_up}, failed=failed)
 
 
 def signals_daemon(desk: Desk, run: Run) -> Outcome:

@@ -171,10 +171,26 @@ def latest(tx: Tx, series: Series, mode: Mode | None = None) -> Signal | None:
     return found[0] if found else None
 
 
-def last_taken(tx: Tx, series: Series, mode: Mode) -> Signal | None:
-    """The newest signal of a series that was LONG or SHORT: cool-downs count from it."""
+def moments(tx: Tx, series: Series, mode: Mode, since: UtcMs) -> frozenset[UtcMs]:
+    """Closes of the candles that have a signal, from `since` on."""
+    c = table.c
+    wanted = _newest(series).with_only_columns(c.ts).where(c.mode == mode, c.ts >= since)
+    return frozenset(tx.scalars(wanted))
+
+
+def first_moment(tx: Tx, series: Series, mode: Mode) -> UtcMs | None:
+    """Close of the oldest candle that has a signal."""
+    c = table.c
+    wanted = _newest(series).with_only_columns(c.ts).where(c.mode == mode).order_by(None).order_by(c.ts)
+    found: UtcMs | None = tx.scalars(wanted.limit(1)).first()
+    return found
+
+
+def last_taken(tx: Tx, series: Series, mode: Mode, *, before: UtcMs | None = None) -> Signal | None:
+    """The newest signal of a series that was LONG or SHORT, `before` a moment: cool-downs count from it."""
     c = table.c
     wanted = _newest(series).where(c.mode == mode, c.decision != Decision.NO_TRADE).limit(1)
+    wanted = wanted if before is None else wanted.where(c.ts < before)
     found = _signals(tx, wanted)
     return found[0] if found else None
 
