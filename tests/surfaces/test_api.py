@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from sereno.core.clock import FixedClock
+from sereno.core.clock import ClockAnchor, ClockFile, FixedClock, WallClock
 from sereno.core.instrument import Series
 from sereno.core.mode import Mode
 from sereno.core.settings import Settings
 from sereno.core.signal import Decision
 from sereno.core.timeframe import HOUR_MS, Timeframe
 from sereno.ops.app import Desk
+from sereno.ops.snapshot import take_snapshot
 from sereno.store.ledger import signals
 from sereno.surfaces.api.app import create_app
 from sereno.surfaces.api.guards import Doorkeeper, host_of
@@ -77,6 +78,26 @@ def test_trap_ami_b12_12_health_fails_when_the_ledger_cannot_be_written(tmp_path
         assert answer.status_code == 503
         assert "ledger" in answer.json()["reasons"][0]
         assert client.get("/health").status_code == 200
+
+
+@pytest.mark.parametrize(("ends_in_ms", "ended"), [(0, "2024-06-01T12:00:30Z"), (1, None)])
+def test_the_end_of_a_world_of_files_is_told_and_is_no_failure(
+    tmp_path: Path, ends_in_ms: int, ended: str | None
+) -> None:
+    with (
+        seeded_desk(tmp_path, mode="sim") as desk,
+        TestClient(create_app(desk), base_url=LOCAL) as client,
+    ):
+        anchor = ClockAnchor(NOW_MS, WallClock().now_ms(), 0.0, end_ms=NOW_MS + ends_in_ms)
+        ClockFile(desk.paths.clock_file).write(anchor)
+        health, page = client.get("/health"), client.get("/").text
+        last = client.get("/api/v1/diagnostics/last-run").json()
+        line = take_snapshot(desk.settings, desk.ledger, desk.clock).line()
+    assert health.status_code == 200, health.text
+    assert health.json()["world_ended"] == last["world_ended"] == ended
+    words = "the simulated candles end at 2024-06-01T12:00:30Z: time stands still"
+    told = [text for text in (page, line, " ".join(health.json()["notes"])) if words in text]
+    assert len(told) == (3 if ended else 0)
 
 
 def test_metrics_carry_the_promised_names(client: TestClient) -> None:

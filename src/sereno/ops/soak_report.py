@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sereno.core.files import replace_file
 from sereno.core.timeframe import DAY_MS, UtcMs, iso
+from sereno.ops.curve import curve
 from sereno.ops.invariants import INVARIANTS, MOST
 from sereno.ops.retention import signals_whole_since
 from sereno.ops.run import Finished
@@ -123,22 +124,7 @@ def write_soak_report(path: Path, report: SoakReport) -> None:
     page = (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>Soak</title>"
         "<style>body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
-        "pre{overflow-x:auto}svg{width:100%;height:auto;border:1px solid #ccc}</style></head>"
-        f"<body><h1>Simulated days</h1>{_svg(report.curve)}<pre>{body}</pre></body></html>\n"
+        "pre,.scroll{overflow-x:auto}svg{width:100%;min-width:36rem;height:auto}</style></head>"
+        f"<body><h1>Simulated days</h1><div class='scroll'>{curve(report.curve)}</div><pre>{body}</pre></body></html>\n"
     )
     replace_file(path, page)
-
-
-def _svg(curve: Sequence[tuple[UtcMs, float]]) -> str:
-    if len(curve) < 2:
-        return "<p>No equity was recorded.</p>"
-    low, high = min(v for _, v in curve), max(v for _, v in curve)
-    first, wide = curve[0][0], max(1, curve[-1][0] - curve[0][0])
-    tall = (high - low) or 1.0
-    points = " ".join(
-        f"{(ts - first) / wide * 800:.1f},{190 - (v - low) / tall * 180:.1f}" for ts, v in curve
-    )
-    return (
-        f"<svg viewBox='0 0 800 200' role='img' aria-label='equity from {low:.2f} to {high:.2f}'>"
-        f"<polyline points='{points}' fill='none' stroke='#2457c5' stroke-width='1.5'/></svg>"
-    )

@@ -30,6 +30,7 @@ from sereno.ops.logs import Redactor, configure_logs, log_file
 from sereno.ops.scheduler import Scheduler, quantum_ms
 from sereno.ops.simulate import speed_of
 from sereno.ops.simulator_child import SimulatorChild
+from sereno.ops.snapshot import ended_words
 from sereno.store.ledger import Ledger, runs
 from sereno.store.ledger.runs import JobRun, RunStatus
 
@@ -189,10 +190,7 @@ class _Ending:
             return
         self.told = True
         _log.warning("sim.world_ended", at=iso(ended))
-        self.console.say(
-            f"the simulated candles end at {iso(ended)}: time stands still, nothing more will be traded; "
-            "Ctrl-C stops"
-        )
+        self.console.say(f"{ended_words(ended)}; Ctrl-C stops")
 
 
 @dataclass(slots=True)

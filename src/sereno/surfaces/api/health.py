@@ -11,9 +11,10 @@ from sereno.core.errors import SerenoError
 from sereno.core.mode import Mode
 from sereno.core.timeframe import UtcMs
 from sereno.ops.app import Desk
-from sereno.ops.facts import jobs_in_force, lease_is_held
+from sereno.ops.facts import jobs_in_force, lease_is_held, world_ended_ms
 from sereno.ops.lease import lease_name
 from sereno.ops.logs import Redactor
+from sereno.ops.snapshot import ended_words
 
 LEAST_FREE_BYTES = 32 * 1024 * 1024
 OWN = "dashboard"
@@ -21,11 +22,13 @@ OWN = "dashboard"
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Checks by name, and the reasons of those that fail."""
+    """Checks by name, the reasons of those that fail, and what else a person should know."""
 
     checks: dict[str, bool]
     reasons: tuple[str, ...]
     now_ms: UtcMs | None
+    world_ended_ms: UtcMs | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def well(self) -> bool:
@@ -54,7 +57,10 @@ def look(desk: Desk, *, own: str | None = OWN) -> Health:
             found = [f"{type(cause).__name__}: {cause}"]
         checks[name] = not found
         reasons += [redactor.text(f"{name}: {reason}") for reason in found]
-    return Health(checks, tuple(reasons), look_at_clock(desk))
+    now = look_at_clock(desk)
+    ended = world_ended_ms(desk.settings, now)
+    notes = () if ended is None else (f"world: {ended_words(ended)}",)
+    return Health(checks, tuple(reasons), now, ended, notes)
 
 
 def look_at_clock(desk: Desk) -> UtcMs | None:

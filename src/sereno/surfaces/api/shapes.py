@@ -41,13 +41,18 @@ class ErrorShape(Shape):
 
 
 class HealthShape(Shape):
-    """`status` is ok or failing; `reasons` tells what fails."""
+    """`status` is ok or failing; `reasons` tells what fails, `notes` what is no failure but good to know.
+
+    `world_ended` is the moment at which a simulated world's candles ended, null while it goes on.
+    """
 
     status: str
     mode: str
     desk_time: str | None
     reasons: list[str]
     checks: dict[str, bool]
+    world_ended: str | None
+    notes: list[str]
 
 
 class RunShape(Shape):
@@ -80,8 +85,9 @@ class RunShape(Shape):
 
 
 class LastRunShape(Shape):
-    """The newest runs along the path of the data."""
+    """The newest runs along the path of the data; nothing runs on after `world_ended`."""
 
+    world_ended: str | None
     ingestion: RunShape | None
     features: RunShape | None
     training: RunShape | None

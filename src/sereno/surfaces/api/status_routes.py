@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from sereno.ops.facts import FAILED, SIGNAL_ROUND, job_states, last_run
+from sereno.ops.facts import FAILED, SIGNAL_ROUND, job_states, last_run, world_ended_ms
 from sereno.store.ledger import model_versions, runs
 from sereno.surfaces.api import health as checks
 from sereno.surfaces.api.asked import Limit, TheDesk
@@ -34,6 +34,8 @@ def health(desk: TheDesk) -> HealthShape:
         desk_time=moment(found.now_ms),
         reasons=list(found.reasons),
         checks=found.checks,
+        world_ended=moment(found.world_ended_ms),
+        notes=list(found.notes),
     )
     if found.well:
         return shape
@@ -54,6 +56,7 @@ def metrics(request: Request, desk: TheDesk) -> Response:
 @router.get("/api/v1/diagnostics/last-run")
 def last_runs(desk: TheDesk) -> LastRunShape:
     """The newest run of each step along the path of the data, and the newest failures."""
+    ended = world_ended_ms(desk.settings, checks.look_at_clock(desk))
     with desk.ledger.read() as tx:
 
         def newest(name: str) -> RunShape | None:
@@ -62,6 +65,7 @@ def last_runs(desk: TheDesk) -> LastRunShape:
 
         recent = [r for r in runs.latest(tx, None, 200) if r.mode is desk.mode and r.status in FAILED]
         return LastRunShape(
+            world_ended=moment(ended),
             ingestion=newest("collector"),
             features=newest("features"),
             training=newest("train"),

@@ -106,8 +106,8 @@ def status() -> int:
         except SerenoError as cause:
             say(str(cause))
     print_table(("part", "state"), ((name, "ok" if well else "FAILS") for name, well in found.checks.items()))
-    for reason in found.reasons:
-        say(f"- {reason}")
+    for line in (*found.reasons, *found.notes):
+        say(f"- {line}")
     return 0 if found.well else 1
 
 
