@@ -1,4 +1,4 @@
-"""Bars per second of the backtest kernel on 1,051,200 one-minute bars, and its start from the cache.
+"""Bars per second of the backtest kernel and of the labels on 1,051,200 one-minute bars, and the start from the cache.
 
 Run it with the desk's interpreter: `python benchmarks/bench_backtest.py`. One JSON line per figure.
 """
@@ -15,6 +15,7 @@ import numpy as np
 from sereno.core.candle import Candles
 from sereno.core.settings.sections import BarrierSettings, CostSettings, RiskSettings, SignalSettings
 from sereno.core.timeframe import Timeframe
+from sereno.labels.barrier import triple_barrier
 from sereno.trading import backtest
 from sereno.trading.rules import rulebook
 
@@ -58,6 +59,18 @@ def rate(*, share: float, trailing_atr: float = 0.0) -> tuple[float, int]:
     return BARS / best, len(trades)
 
 
+def label_rate(*, trailing_atr: float) -> float:
+    """Best rows per second of the labels of both sides."""
+    candles, _, atr = world()
+    barriers, costs = BarrierSettings(trailing_atr=trailing_atr), CostSettings(fee_bps=1.0, slippage_bps=0.5)
+    best = float("inf")
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        triple_barrier(candles, atr, barriers=barriers, costs=costs)
+        best = min(best, time.perf_counter() - start)
+    return BARS / best
+
+
 def first_call_s() -> float:
     """Seconds of the first call in a fresh process, with the cache filled by this one."""
     code = (
@@ -88,6 +101,9 @@ def main() -> int:
                 {"figure": f"backtest_{name}_bars_per_s", "value": round(bars_per_s), "trades": trades}
             )
         )
+    for name, trailing_atr in {"labels": 0.0, "labels_trailing": 1.5}.items():
+        rows_per_s = label_rate(trailing_atr=trailing_atr)
+        print(json.dumps({"figure": f"{name}_rows_per_s", "value": round(rows_per_s)}))
     print(json.dumps({"figure": "backtest_first_call_from_cache_s", "value": round(first_call_s(), 3)}))
     return 0 if slowest >= TARGET_BARS_PER_S else 1
 
