@@ -116,6 +116,23 @@ def test_a_cycle_in_which_most_failed_is_found(desk: Desk) -> None:
     assert found(desk)["failed_cycle"] is Severity.HIGH
 
 
+def test_a_change_of_level_is_told_for_a_day(desk: Desk) -> None:
+    from sereno.core.mode import Mode
+    from sereno.store.ledger import runs
+    from sereno.store.ledger.runs import JobRun
+
+    key = desk.series[0].key
+    details = {"series": {key: {"findings": {"jump": 2, "level_change": 1}}, "other": {"findings": {}}}}
+    with desk.ledger.begin() as tx:
+        runs.start(
+            tx, JobRun("c", "collector", Mode.PAPER, "h", 1, NOW_MS, None, RunStatus.RUNNING, None, None, {})
+        )
+        runs.finish(tx, "c", RunStatus.SUCCESS, NOW_MS, details=details)
+    (one,) = (n for n in look(desk, NOW_MS) if n.check == "level_change")
+    assert (one.severity, one.subject, one.detail) == (Severity.HIGH, key, {"changes": 1})
+    assert not [n for n in look(desk, NOW_MS + DAY_MS + 1) if n.check == "level_change"]
+
+
 def test_a_cycle_that_has_just_begun_hides_no_failure(desk: Desk) -> None:
     from sereno.core.mode import Mode
     from sereno.store.ledger import runs

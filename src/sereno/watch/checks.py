@@ -231,6 +231,19 @@ def failed_cycle(ok: int, failed: int, *, at: UtcMs) -> tuple[Noticed, ...]:
     return (Noticed("failed_cycle", Severity.HIGH, "collector", message, {"cycle_ms": at, "failed": failed}),)
 
 
+def level_changes(series: Mapping[str, int]) -> tuple[Noticed, ...]:
+    """Series, by key, whose price level moved by more than 20 times of late, and how often: a person must look."""
+    message = (
+        "the price level changed by more than 20 times and stayed: was it redenominated? "
+        "Positions, models and history know the old level"
+    )
+    return tuple(
+        Noticed("level_change", Severity.HIGH, key, message, {"changes": count})
+        for key, count in sorted(series.items())
+        if count
+    )
+
+
 RESEND_MS = 24 * HOUR_MS
 
 

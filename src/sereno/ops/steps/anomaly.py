@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import structlog
@@ -12,7 +14,7 @@ from sereno.core.errors import SkipThis
 from sereno.core.files import replace_json
 from sereno.core.ids import stable_id
 from sereno.core.instrument import Series
-from sereno.core.timeframe import UtcMs, iso
+from sereno.core.timeframe import DAY_MS, UtcMs, iso
 from sereno.ops import retention
 from sereno.ops.facts import job_states, last_ended, record_name
 from sereno.ops.jobs import Job
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 SIGNALS_SEEN = 200
 TRIPS_SEEN = 50
 RUNS_SEEN = 10
+CYCLES_SEEN = 100
 _log = structlog.get_logger("sereno.anomaly")
 
 
@@ -70,6 +73,7 @@ def look(desk: Desk, now: UtcMs) -> tuple[Noticed, ...]:
         curve = equity.series(tx, desk.mode, desk.account)
         jobs = [_job_facts(desk, tx, state.job, state.alive, now) for state in job_states(tx, settings)]
         cycle = last_ended(tx, "collector", desk.mode)
+        cycles = [r for r in runs.latest(tx, "collector", CYCLES_SEEN) if r.mode is desk.mode]
     settle_ms = round(settings.candles.settle_s * 1000)
     ok, failed = _counts(cycle, of=len(series))
     return (
@@ -87,8 +91,21 @@ def look(desk: Desk, now: UtcMs) -> tuple[Noticed, ...]:
         ),
         *checks.drawdown([(p.ts, float(p.equity_quote)) for p in curve], account=desk.account),
         *checks.failing_jobs(jobs),
+        *checks.level_changes(_level_changes(cycles, since=now - DAY_MS)),
         *checks.failed_cycle(ok, failed, at=cycle.started_ms if cycle else now),
     )
+
+
+def _level_changes(cycles: Sequence[JobRun], *, since: UtcMs) -> Counter[str]:
+    """Changes of level by series, as the collector's cycles found them."""
+    found: Counter[str] = Counter()
+    for cycle in cycles:
+        series = cycle.details.get("series")
+        if cycle.started_ms >= since and isinstance(series, Mapping):
+            found.update(
+                {key: told.get("findings", {}).get("level_change", 0) for key, told in series.items()}
+            )
+    return found
 
 
 def _counts(cycle: JobRun | None, *, of: int) -> tuple[int, int]:
