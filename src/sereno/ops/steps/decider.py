@@ -174,7 +174,7 @@ class Decider:
         """The no of a signal that was taken on another timeframe of the same instrument."""
         others = [s for s in self._desk.series if s.instrument == series.instrument and s != series]
         with self._desk.ledger.read() as tx:
-            found = [kept.last_taken(tx, other, self._desk.mode) for other in others]
+            found = [kept.last_taken(tx, other, self._desk.mode, before=ts + 1) for other in others]
         taken = [(one.series.timeframe, one.ts) for one in found if one is not None]
         return gates.resting(ts, taken, cooldown_bars=self._desk.settings.signals.cooldown_bars)
 
