@@ -297,17 +297,6 @@ def test_a_first_candle_that_has_not_closed_yet_is_no_failure(exchange: Make) ->
     assert "venue.too_young" in str(result.error)
 
 
-def test_a_timeframe_that_the_venue_does_not_make_is_skipped(exchange: Make) -> None:
-    place = exchange()
-    place.instruments = (replace(BTC, venue="bybit"),)
-    place.candles = place.candles.model_copy(update={"timeframes": (Timeframe.H1, Timeframe.H8)})
-    report = place.collect(place.venue("bybit"))
-    assert {r.series.timeframe: r.status for r in report.results} == {
-        Timeframe.H1: SeriesStatus.OK,
-        Timeframe.H8: SeriesStatus.SKIPPED,
-    }
-
-
 def test_trap_e4_15_one_failing_instrument_stops_no_other_and_is_no_success(exchange: Make) -> None:
     place = exchange(hourly_world("BTC/USDT", "ETH/USDT", "SOL/USDT"))
     place.simulator.faults.inject(Fault(FaultKind.STATUS, path=KLINES, symbol="ETHUSDT", status=500, times=0))

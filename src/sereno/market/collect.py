@@ -16,8 +16,9 @@ from sereno.core.clock import Clock
 from sereno.core.errors import SerenoError, SkipThis, StopTrading, TryLater
 from sereno.core.instrument import Instrument, InstrumentRules, Series
 from sereno.core.mode import Mode
+from sereno.core.settings.history import History
 from sereno.core.settings.sections import CandleSettings, VenueSettings
-from sereno.core.timeframe import UtcMs
+from sereno.core.timeframe import Timeframe, UtcMs
 from sereno.market.cycle import CycleReport, SeriesResult, SeriesStatus, more_than_half_failed
 from sereno.market.series_collector import CycleContext, Progress, SeriesCollector
 from sereno.market.venue import Venue
@@ -27,8 +28,8 @@ __all__ = ["CycleReport", "Progress", "SeriesResult", "SeriesStatus", "collect_c
 
 SERIES_AT_ONCE = 4
 _OFFSET_READINGS = 3
-_NOTHING_TO_COLLECT = frozenset({"venue.no_timeframe", "venue.too_young"})
-_NOTHING_BESIDE = _NOTHING_TO_COLLECT | {"venue.empty_history"}
+_NOTHING_TO_COLLECT = frozenset({"venue.too_young"})
+_NOTHING_BESIDE = _NOTHING_TO_COLLECT | {"venue.no_timeframe", "venue.empty_history"}
 
 OnRules = Callable[[Mapping[Instrument, InstrumentRules]], None]
 
@@ -52,11 +53,13 @@ async def collect_cycle(
     venue_settings: VenueSettings,
     mode: Mode,
     source: str,
+    histories: Mapping[Timeframe, History] | None = None,
     progress: Progress | None = None,
     on_rules: OnRules | None = None,
 ) -> CycleReport:
     """Bring every series up to date.
 
+    histories what training takes of traded timeframes: they are collected so deep at least
     progress  called with a series key, rows done and rows expected
     on_rules  called once with the trading grids that the venue told
 
@@ -71,7 +74,8 @@ async def collect_cycle(
     except TryLater as error:
         results = tuple(_failed(series, lake, str(error)) for series in everything)
         return _report(started, clock, None, results)
-    around = CycleContext(venue, lake, clock, candles, mode, source, reached.offset_ms or 0, progress)
+    offset_ms = reached.offset_ms or 0
+    around = CycleContext(venue, lake, clock, candles, mode, source, offset_ms, progress, histories or {})
     gate = asyncio.Semaphore(SERIES_AT_ONCE)
 
     async def one(series: Series) -> SeriesResult:
@@ -164,7 +168,7 @@ def _result(
 
 
 def _status(error: SerenoError | None, *, traded: bool) -> SeriesStatus:
-    """A timeframe that is only collected beside the traded ones may be empty."""
+    """A timeframe that is only collected beside the traded ones may be empty, or not made at all."""
     if error is None:
         return SeriesStatus.OK
     nothing = _NOTHING_TO_COLLECT if traded else _NOTHING_BESIDE

@@ -6,7 +6,7 @@ and the next cycle goes on from its end.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -16,14 +16,16 @@ from sereno.core.clock import Clock
 from sereno.core.errors import SkipThis
 from sereno.core.instrument import Series
 from sereno.core.mode import Mode
+from sereno.core.settings.history import History
 from sereno.core.settings.sections import CandleSettings
-from sereno.core.timeframe import DAY_MS, UtcMs
+from sereno.core.timeframe import DAY_MS, Timeframe, UtcMs
 from sereno.market import gaps
 from sereno.market.closing import closed_only
 from sereno.market.quality import Defect, QualityFinding, merged, sift, staleness, suspicious
+from sereno.market.reach import is_listing, refuse_too_little, start_of
 from sereno.market.venue import Venue
 from sereno.store.lake import Lake
-from sereno.store.lake_words import Gap
+from sereno.store.lake_words import Extent, Gap
 
 REREAD_BARS = 3
 STORE_ROWS = 10_000
@@ -56,7 +58,8 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class CycleContext:
-    """What one series needs around it. `offset_ms` is the venue's clock minus ours."""
+    """What one series needs around it. `offset_ms` is the venue's clock minus ours; `histories` is what
+    training takes of traded timeframes."""
 
     venue: Venue
     lake: Lake
@@ -66,6 +69,7 @@ class CycleContext:
     source: str
     offset_ms: int
     progress: Progress | None = None
+    histories: Mapping[Timeframe, History] = field(default_factory=dict)
 
 
 class SeriesCollector:
@@ -84,24 +88,28 @@ class SeriesCollector:
     async def run(self) -> None:
         """Collect; what was read is stored even when a later page fails.
 
-        Raises SkipThis when not a single candle is stored after it.
+        Raises SkipThis when not a single candle is stored after it, or fewer than training takes.
         """
         lake, series = self._around.lake, self.series
         lake.verify(series)
         now = self._venue_now()
         newest_closed = self._tf.last_closed_open(now)
-        start = self._tf.floor(now - self._around.settings.depth_ms(self._tf))
+        history = self._around.histories.get(self._tf)
+        start = start_of(self._tf, now, self._around.settings, history)
+        earlier = lake.extent(series)
         asked_before = lake.missing(series, 0, now)
         self._let_old_gaps_be_asked()
         ranges = self._ranges(start, newest_closed)
         self._total_rows = sum(gaps.opens(r, self._tf) for r in ranges)
         for wanted in ranges:
             await self._fetch(wanted)
-        await self._note_listing(start)
+        await self._note_listing(start, earlier)
         await self._repair(asked_before)
         self._judge()
-        if lake.extent(series) is None:
+        stored = lake.extent(series)
+        if stored is None:
             raise self._nothing()
+        refuse_too_little(stored, self._tf, history, venue=self._around.venue.name)
 
     def _let_old_gaps_be_asked(self) -> None:
         """A venue may back-fill its history: a few holes that were given up long ago are holes again."""
@@ -211,7 +219,7 @@ class SeriesCollector:
             first = int((later if len(later) else block).open_ms[0])
             self.tally.first_added_ms = min(first, self.tally.first_added_ms or first)
 
-    async def _note_listing(self, start: UtcMs) -> None:
+    async def _note_listing(self, start: UtcMs, earlier: Extent | None) -> None:
         """Remember that the venue has nothing before its first candle, after asking once more."""
         stored = self._around.lake.extent(self.series)
         if stored is None or stored.first_open_ms <= start:
@@ -223,7 +231,8 @@ class SeriesCollector:
             return
         since = max(start, stored.first_open_ms - self._page_rows * self._tf.ms)
         page = await self._around.venue.candles(self.series.instrument, self._tf, since, self._page_rows)
-        if not any(row.open_ms <= before for row in page):
+        newest_closed = self._tf.last_closed_open(self._venue_now())
+        if is_listing(page, stored, earlier, newest_closed):
             self._around.lake.record_gap(self.series, older)
 
     async def _repair(self, asked_before: tuple[Gap, ...]) -> None:

@@ -60,6 +60,7 @@ async def _cycle(desk: Desk, run: Run) -> CycleReport:
             venue_settings=desk.settings.venue,
             mode=desk.mode,
             source=desk.source,
+            histories=desk.settings.histories,
             progress=run.tell,
             on_rules=lambda rules: _keep_rules(desk, rules),
         )
