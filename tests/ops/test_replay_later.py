@@ -16,11 +16,11 @@ from sereno.core.errors import SkipThis
 from sereno.core.instrument import Series
 from sereno.core.signal import Signal
 from sereno.core.timeframe import HOUR_MS, Timeframe, UtcMs
+from sereno.market.imports import import_candles
 from sereno.ops.app import Desk
 from sereno.ops.run import Run
 from sereno.ops.steps.collector import collect
 from sereno.ops.steps.decider import Decider
-from sereno.ops.steps.imports import import_files
 from sereno.ops.steps.retell import replayed, story_of
 from sereno.ops.steps.train import train
 from sereno.sim.files import COLUMNS
@@ -161,8 +161,9 @@ def test_after_an_import_that_adds_older_history(days: Days, tmp_path: Path) -> 
         np.savetxt(
             file, columns, delimiter=",", header=",".join(COLUMNS), comments="", fmt=["%d", *["%.10g"] * 5]
         )
-        lines, bad = import_files(days.desk, file, "BTC/USDT", "1h", "auto")
-        assert bad == 0, lines
+        found = import_candles(file, days.market.series, now=days.desk.clock.now_ms())
+        assert found.errors == ()
+        assert stored(found.candles, days).added
     extent = days.desk.lake.extent(days.market.series)
     assert extent is not None
     assert extent.first_open_ms == first - 300 * HOUR_MS

@@ -68,7 +68,7 @@ def find(folder: Path, digest: str) -> KeptSettings | None:
             "settings.of_another_version",
             remedy="replay with the version of the program that made the signal",
             digest=digest,
-            cause=str(cause),
+            fault="; ".join(f"{error['loc'][0]}: {error['msg']}" for error in cause.errors()),
         ) from cause
 
 
