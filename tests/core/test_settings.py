@@ -168,7 +168,7 @@ def test_own_name_beats_alias(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("env", [{"LIVE_MODE": "true"}, {"PAPER_MODE": "false"}, {"SLSBOT_MODE": "real"}])
-def test_live_is_refused_without_falling_back(tmp_path: Path, env: dict[str, str]) -> None:
+def test_trap_a30_8_live_is_refused_without_falling_back(tmp_path: Path, env: dict[str, str]) -> None:
     with pytest.raises(FixConfig, match="I_UNDERSTAND_LIVE_TRADING"):
         load(env=env, cwd=tmp_path)
     with pytest.raises(FixConfig, match="no live broker"):
@@ -216,6 +216,6 @@ def test_every_setting_says_what_it_is_for() -> None:
     assert [key for key, field in keys_of(Settings) if not field.description] == []
 
 
-def test_trap_a30_1_unknown_mode_does_not_fall_back_to_the_first(tmp_path: Path) -> None:
+def test_trap_a30_8_unknown_mode_does_not_fall_back_to_the_first(tmp_path: Path) -> None:
     with pytest.raises(FixConfig):
         loaded(tmp_path, SERENO_MODE="demo")

@@ -64,7 +64,7 @@ def test_declared_warm_up_is_the_real_one() -> None:
     assert battery.misdeclared(LAYOUT, markets.lively(ROWS)) == set()
 
 
-def test_currency_and_lot_do_not_matter() -> None:
+def test_trap_a30_16_currency_and_lot_do_not_matter() -> None:
     assert battery.unstationary(LAYOUT, markets.lively(ROWS)) == set()
 
 

@@ -252,7 +252,7 @@ def test_there_are_at_least_fifteen() -> None:
 
 
 @pytest.mark.parametrize("name", LEAKS)
-def test_the_battery_catches(name: str) -> None:
+def test_trap_e4_2_a12_8_c12_5_the_battery_catches(name: str) -> None:
     layout = layout_of(name, LEAKS[name])
     cuts = (ROWS // 2 + 5, ROWS - 31, ROWS - 1)
     assert battery.unequal_prefixes(layout, MARKET, cuts) == {name}
@@ -298,7 +298,7 @@ def test_the_battery_catches_other_faults(check: str, make: Column) -> None:
     assert battery.all_faults(layout_of("faulty", make), MARKET)[check] == {"faulty"}
 
 
-def test_the_battery_catches_a_skew_between_training_and_serving() -> None:
+def test_trap_c12_6_the_battery_catches_a_skew_between_training_and_serving() -> None:
     """Trap C12.6: the live path computes something else."""
 
     class Skewed(Planted):

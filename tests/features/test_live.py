@@ -134,7 +134,7 @@ def test_the_live_row_says_what_it_was_made_from() -> None:
 
 
 @pytest.mark.parametrize("timeframe", [Timeframe.M5, Timeframe.H12, Timeframe.D1, Timeframe.W1])
-def test_live_rows_agree_with_the_frame(timeframe: Timeframe) -> None:
+def test_trap_c12_6_r6_live_rows_agree_with_the_frame(timeframe: Timeframe) -> None:
     candles = markets.lively(700, timeframe=timeframe)
     frame = compute(candles)
     row = live_row(candles).row
@@ -211,8 +211,7 @@ def test_chosen_features_stand_in_the_chosen_order() -> None:
     assert frame.values.flags.c_contiguous
 
 
-@pytest.mark.parametrize("trap", ["a30_17", "b12_5"])
-def test_trap_breakouts_can_happen(trap: str) -> None:
+def test_trap_a30_17_b12_5_breakouts_can_happen() -> None:
     """The window held the current bar, so that nothing could ever break out."""
     frame = compute(MARKET)
     assert np.nanmax(frame.column("breakout_up_20")) > 0

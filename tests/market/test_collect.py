@@ -67,7 +67,7 @@ def test_a_second_cycle_adds_nothing(exchange: Make) -> None:
     assert same(place.lake.candles(HOURLY), truth(place))
 
 
-def test_increments_take_what_has_closed_since(exchange: Make) -> None:
+def test_trap_ami_b12_4_increments_take_what_has_closed_since(exchange: Make) -> None:
     place = exchange()
     place.collect()
     place.to(NOW + 5 * HOUR_MS)
@@ -332,7 +332,7 @@ def test_more_than_half_failing_is_an_alert(exchange: Make) -> None:
     assert len(report.of(SeriesStatus.OK)) == 1
 
 
-def test_an_unreachable_venue_is_a_report_in_which_all_failed(exchange: Make) -> None:
+def test_trap_ami_b12_7_an_unreachable_venue_is_a_report_in_which_all_failed(exchange: Make) -> None:
     place = exchange()
     report = place.collect(place.venue(base_url="http://127.0.0.1:9"))
     assert report.alert
@@ -387,7 +387,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("kind", "defect"), BAD)
-def test_bad_rows_are_reported_never_stored_and_asked_for_again(
+def test_trap_ami_b12_9_bad_rows_are_reported_never_stored_and_asked_for_again(
     exchange: Make, kind: FaultKind, defect: Defect
 ) -> None:
     place = exchange(page_rows=1000)

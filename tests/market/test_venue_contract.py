@@ -112,7 +112,7 @@ def test_pages_follow_one_another_without_hole_or_overlap(asked) -> None:
     assert same(Candles.of(Timeframe.H1, closed), table.between(None, NOW - NOW % HOUR_MS))
 
 
-def test_a_page_is_never_larger_than_the_venues_own(asked) -> None:
+def test_trap_a30_9_a_page_is_never_larger_than_the_venues_own(asked) -> None:
     async def large(venue: CcxtVenue, btc: Instrument):
         first = int(asked.place.world.tables["BTC", Timeframe.H1].open_ms[0])
         return venue.page_rows, await venue.candles(btc, Timeframe.H1, first, 5000)

@@ -112,7 +112,7 @@ def test_a_long_ban_is_not_waited_for_and_nothing_is_sent_meanwhile(
     assert place.pauses.seconds == []
 
 
-def test_a_call_that_is_not_answered_times_out(exchange: Callable[..., Exchange]) -> None:
+def test_trap_ami_b12_8_a_call_that_is_not_answered_times_out(exchange: Callable[..., Exchange]) -> None:
     place = exchange()
     place.venue_settings = place.venue_settings.model_copy(update={"timeout_s": 0.2, "retries": 0})
     place.simulator.faults.inject(Fault(FaultKind.DELAY, path=KLINES, delay_s=3.0, times=0))

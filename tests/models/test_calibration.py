@@ -50,7 +50,7 @@ def test_platt_equals_the_oracle_when_the_prior_is_drowned() -> None:
     assert line.slope == pytest.approx(float(oracle.coef_[0, 0]), abs=2e-3)
 
 
-def test_few_independent_rows_leave_the_score_nearly_alone() -> None:
+def test_trap_c12_9_few_independent_rows_leave_the_score_nearly_alone() -> None:
     score, happened = np.full(100, 0.3), np.ones(100, dtype=np.int64)
     timid, bold = (float(fit_platt(score, happened, overlap_bars=o).apply(score)[0]) for o in (100, 1))
     assert 0.3 < timid < 0.4 < bold

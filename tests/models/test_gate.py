@@ -34,7 +34,7 @@ def test_chance_passes_about_as_often_as_the_level_says_despite_the_overlap() ->
     assert np.mean(passed) < 2 * MAX_P_VALUE
 
 
-def test_skill_passes() -> None:
+def test_trap_a30_24_skill_passes() -> None:
     gain = 0.8 + _overlapping(1000, 20, 1)
     verdict = compare(-gain, np.zeros(1000), horizon_bars=20, seed=1)
     assert verdict.passed

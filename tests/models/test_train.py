@@ -219,7 +219,7 @@ def test_one_role_of_new_features_does_not_fail_on_the_old_ones(tmp_path: Path) 
     assert report.roles[0].served == report.roles[0].chosen
 
 
-def test_the_roles_of_a_training_become_current_together_or_not_at_all(
+def test_trap_a30_28_r7_the_roles_of_a_training_become_current_together_or_not_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed before the third role is kept: what served before serves whole."""

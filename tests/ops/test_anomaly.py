@@ -48,19 +48,19 @@ def test_a_desk_that_is_well_shows_only_what_is_missing(desk: Desk) -> None:
     assert set(found(desk)) == {"old_model", "job_failed"}
 
 
-def test_trap_e4_4_stale_data_is_found(desk: Desk) -> None:
+def test_trap_e4_4_r12_stale_data_is_found(desk: Desk) -> None:
     later(desk, 4 * HOUR_MS)
     assert found(desk)["stale_data"] is Severity.HIGH
     later(desk, 2 * DAY_MS)
     assert found(desk)["stale_data"] is Severity.CRITICAL
 
 
-def test_a_dead_signals_loop_is_found(desk: Desk) -> None:
+def test_trap_e4_4_a_dead_signals_loop_is_found(desk: Desk) -> None:
     later(desk, 4 * HOUR_MS)
     assert found(desk)["signal_drought"] is Severity.HIGH
 
 
-def test_one_sided_signals_are_found(desk: Desk) -> None:
+def test_trap_a12_12_one_sided_signals_are_found(desk: Desk) -> None:
     series = desk.series[0]
     first = Timeframe.H1.floor(NOW_MS) - 200 * HOUR_MS
     with desk.ledger.begin() as tx:
@@ -69,7 +69,7 @@ def test_one_sided_signals_are_found(desk: Desk) -> None:
     assert found(desk)["one_sided"] is Severity.WARNING
 
 
-def test_a_losing_streak_is_found(desk: Desk) -> None:
+def test_trap_b12_8_a_losing_streak_is_found(desk: Desk) -> None:
     series = desk.series[0]
     with desk.ledger.begin() as tx:
         for i in range(4):

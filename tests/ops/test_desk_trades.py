@@ -35,14 +35,14 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         yield opened
 
 
-def test_positions_open_and_close(desk: Desk) -> None:
+def test_trap_a30_1_e4_5_positions_open_and_close(desk: Desk) -> None:
     with desk.ledger.read() as tx:
         closed = positions.recent(tx, desk.mode, desk.account, closed_only=True)
     assert closed
     assert all(p.exit_reason is not None and p.fees_quote > 0 for p in closed)
 
 
-def test_every_fill_leads_back_to_its_forecast(desk: Desk) -> None:
+def test_trap_a30_29_every_fill_leads_back_to_its_forecast(desk: Desk) -> None:
     assert check_chains(desk) >= 1
 
 

@@ -34,7 +34,7 @@ def test_the_rows_are_those_of_the_issue() -> None:
             assert job.schedule.words == expected
 
 
-def test_every_row_has_a_function_and_a_time_out() -> None:
+def test_trap_a30_34_r15_every_row_has_a_function_and_a_time_out() -> None:
     for job in (*jobs_of("12:00"), one_pass()):
         assert callable(load_function(job.function))
         assert job.timeout_s > 0
@@ -46,12 +46,12 @@ def test_trap_b12_11_recommendation_update_time_is_obeyed() -> None:
     assert job.schedule.on_calendar("Europe/Madrid") == "*-*-* 07:45:00 Europe/Madrid"
 
 
-def test_an_unknown_job_is_refused_with_the_choices() -> None:
+def test_trap_a30_31_an_unknown_job_is_refused_with_the_choices() -> None:
     with pytest.raises(FixConfig, match="collector, features"):
         find_job("colector", JOBS)
 
 
-def test_generated_pages_are_in_step_with_the_code() -> None:
+def test_trap_a12_11_generated_pages_are_in_step_with_the_code() -> None:
     assert stale_pages(DOCS) == ()
 
 

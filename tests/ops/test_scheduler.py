@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import pytest
+
 from sereno.core.clock import FixedClock
 from sereno.core.timeframe import DAY_MS, HOUR_MS, MINUTE_MS, from_iso
 from sereno.ops.jobs import JOBS, Job, find_job
@@ -148,12 +150,14 @@ def test_a_process_that_cannot_be_started_is_tried_again_at_the_next_firing() ->
     assert bench.starts_of("dashboard")
 
 
-def test_daemons_that_die_come_back_with_growing_pauses() -> None:
+@pytest.mark.parametrize("status", [0, 1])
+def test_trap_a30_34_daemons_that_die_come_back_with_growing_pauses(status: int) -> None:
+    """Also one that ended well at once, as a module without an entry point does."""
     bench = Bench()
     for second in range(200):
         bench.monotonic_s = float(second)
         bench.scheduler.keep_daemons()
-        bench.children["signals"].status = 1
+        bench.children["signals"].status = status
     starts = len(bench.starts_of("signals"))
     assert 6 <= starts <= 9
 

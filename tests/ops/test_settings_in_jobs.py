@@ -52,7 +52,7 @@ def serve_models(desk: Desk, created_ms: UtcMs) -> None:
         (40, 14, Severity.HIGH),
     ],
 )
-def test_an_old_model_is_reported_from_the_age_that_is_set(
+def test_trap_a12_13_an_old_model_is_reported_from_the_age_that_is_set(
     tmp_path: Path, age_days: int, max_age_days: int, severity: Severity | None
 ) -> None:
     with seeded_desk(tmp_path, models={"max_age_days": max_age_days}) as desk:

@@ -161,7 +161,7 @@ def test_trap_a30_21_the_floors_are_asked_again_at_the_end(monkeypatch: pytest.M
     atr=st.floats(0.01, 20),
     regime=st.sampled_from(Regime),
 )
-def test_whatever_is_taken_clears_every_floor(
+def test_trap_a30_14_a30_16_whatever_is_taken_clears_every_floor(
     up: float, share: float, risk: float, atr: float, regime: Regime
 ) -> None:
     down = (1.0 - up) * share

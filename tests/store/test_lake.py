@@ -62,7 +62,7 @@ def test_what_was_appended_is_read_bit_for_bit(lake: Lake, objects: Objects) -> 
         assert reader.candles(HOURLY).digest() == block.digest()
 
 
-def test_one_file_a_month_with_a_manifest(lake: Lake, objects: Objects) -> None:
+def test_trap_b12_17_one_file_a_month_with_a_manifest(lake: Lake, objects: Objects) -> None:
     append(lake, candles(48 + 29 * 24 + 1))
     assert objects.keys(FOLDER) == tuple(
         f"{FOLDER}/{name}"
@@ -88,7 +88,7 @@ def test_the_manifest_tells_rows_bounds_digest_and_provenance(lake: Lake, object
     }
 
 
-def test_every_row_carries_its_provenance(lake: Lake) -> None:
+def test_r5_every_row_carries_its_provenance(lake: Lake) -> None:
     lake.append(HOURLY, candles(3), source="binance", mode=Mode.PAPER, now=NOW)
     lake.append(HOURLY, candles(5), source="a file", mode=Mode.SIM, now=NOW)
     rows = lake.scan(HOURLY).select("source", "mode").collect().rows()
@@ -138,7 +138,7 @@ def test_what_is_read_may_be_written_to_and_changes_nothing_stored(lake: Lake) -
     assert lake.candles(HOURLY).digest() == candles(5).digest()
 
 
-def test_append_is_idempotent(lake: Lake, objects: Objects) -> None:
+def test_r14_append_is_idempotent(lake: Lake, objects: Objects) -> None:
     append(lake, candles(100))
     before = [objects.get(key) for key in objects.keys("")]
     assert append(lake, candles(100), now=NOW + 1) == Appended(0, 100)
@@ -232,7 +232,7 @@ def test_candles_of_another_timeframe_are_refused(local: Lake) -> None:
         append(local, candles(3, timeframe=Timeframe.M15))
 
 
-def test_trap_e4_01_a_forming_candle_never_enters(local: Lake) -> None:
+def test_trap_e4_1_a_forming_candle_never_enters(local: Lake) -> None:
     block = candles(3)
     with pytest.raises(SkipThis, match="not over yet"):
         append(local, block, now=at(3) - 1)
@@ -284,7 +284,7 @@ def test_a_candle_that_changes_back_is_corrected_twice(lake: Lake) -> None:
     assert lake.candles(HOURLY, as_of=at(11)).digest() == changed(block, 2, by=1.0).digest()
 
 
-def test_trap_b12_03_the_later_copy_of_a_candle_wins(lake: Lake) -> None:
+def test_trap_b12_3_the_later_copy_of_a_candle_wins(lake: Lake) -> None:
     """A partial candle that slipped in is corrected by the full one, never kept."""
     full = candles(3)
     append(lake, changed(full, 2, by=-0.4))
@@ -368,7 +368,7 @@ def test_law_the_lake_is_a_map_from_open_time_to_the_last_candle_told(
 # origin and settings
 
 
-def test_synthetic_and_real_never_share_a_lake(objects: Objects) -> None:
+def test_trap_a30_23_r5_synthetic_and_real_never_share_a_lake(objects: Objects) -> None:
     Lake(objects, origin=Origin.SYNTHETIC)
     Lake(objects, origin=Origin.SYNTHETIC)
     with pytest.raises(FixConfig, match=r"lake\.other_origin"):

@@ -90,7 +90,7 @@ def test_counts_are_the_ended_runs(ledger: Ledger, ended: list[tuple[str, Mode, 
     assert found == Counter((job, mode.value, status.value) for job, mode, status in ended)
 
 
-def test_processes_that_count_at_once_lose_nothing(ledger: Ledger) -> None:
+def test_trap_ami_b12_11_processes_that_count_at_once_lose_nothing(ledger: Ledger) -> None:
     url = ledger.engine.url.render_as_string(hide_password=False)
     code = """
 from sereno.store.ledger import counters, open_ledger

@@ -42,7 +42,9 @@ def test_the_whole_road_comes_back_as_it_was(ledger: Ledger) -> None:
         assert positions.get(tx, "p2") is None
 
 
-def test_trap_a30_10_money_that_no_float_carries_comes_back_to_the_last_digit(ledger: Ledger) -> None:
+def test_trap_a30_10_ami_b12_15_money_that_no_float_carries_comes_back_to_the_last_digit(
+    ledger: Ledger,
+) -> None:
     assert Decimal(float(NO_FLOAT)) != NO_FLOAT
     with ledger.begin() as tx:
         populate(tx)
@@ -158,7 +160,7 @@ def test_a_position_needs_its_signal_and_a_signal_opens_one(ledger: Ledger) -> N
         positions.save(tx, position("p2"))
 
 
-def test_an_open_position_moves_and_a_closed_one_does_not(ledger: Ledger) -> None:
+def test_trap_ami_b12_6_an_open_position_moves_and_a_closed_one_does_not(ledger: Ledger) -> None:
     moved = replace(position(), stop=Decimal("1.5"), bars_held=2, checked_ms=DAY + 1)
     with ledger.begin() as tx:
         signals.save(tx, signal())

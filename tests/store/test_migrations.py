@@ -85,7 +85,7 @@ def test_every_aggregate_is_in_the_schema() -> None:
     assert {one.table.name for one in AGGREGATES} == set(metadata.tables)
 
 
-def test_migrated_schema_equals_the_codes(ledger: Ledger) -> None:
+def test_trap_a12_12_migrated_schema_equals_the_codes(ledger: Ledger) -> None:
     with ledger.read() as tx:
         context = MigrationContext.configure(tx, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, metadata) == []

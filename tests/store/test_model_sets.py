@@ -199,7 +199,7 @@ def test_a_pointer_remembers_every_version_in_order(moves: list[dict[str, str]],
 
 
 @given(SETS, SETS, st.sets(st.sampled_from(VERSIONS)), st.integers(0, 5))
-def test_pruning_never_takes_what_serves_or_is_named(
+def test_trap_a30_38_pruning_never_takes_what_serves_or_is_named(
     now: dict[str, str], before: dict[str, str], named: set[str], keep_newest: int
 ) -> None:
     class Known:

@@ -92,7 +92,7 @@ def test_a_version_does_not_change(registry: Registry) -> None:
 @pytest.mark.parametrize(
     "name", ["model.pkl", "model.pickle", "model.joblib", "model.pt", "model", "../model.json", "a/b.json"]
 )
-def test_only_open_formats_are_kept(registry: Registry, name: str) -> None:
+def test_trap_b12_18_c12_12_only_open_formats_are_kept(registry: Registry, name: str) -> None:
     with pytest.raises(ValueError, match="a model needs files"):
         registry.save(DRAFT, {name: b"x"})
     assert registry.all() == ()
@@ -120,7 +120,7 @@ def test_nothing_serves_before_it_is_told_to(registry: Registry) -> None:
     assert registry.load("trend", BTC).manifest.version == version
 
 
-def test_use_and_rollback(registry: Registry) -> None:
+def test_r7_use_and_rollback(registry: Registry) -> None:
     a, b, c = (keep(registry, number) for number in range(3))
     for version in (a, b, b, c):
         registry.use("trend", BTC, version)

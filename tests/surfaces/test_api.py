@@ -127,7 +127,7 @@ def test_the_prefix_of_the_metrics_can_be_set(tmp_path: Path) -> None:
     assert "ost_" not in text
 
 
-def test_trap_e4_14_labels_do_not_grow_with_what_strangers_ask(client: TestClient) -> None:
+def test_trap_e4_14_b12_17_labels_do_not_grow_with_what_strangers_ask(client: TestClient) -> None:
     for i in range(40):
         client.get(f"/nothing/{i}")
         client.request(f"ODD{i}", "/health")
@@ -178,7 +178,9 @@ def test_candles_by_range_and_limit(client: TestClient) -> None:
         ({}, 422),
     ],
 )
-def test_what_is_not_understood_is_said(client: TestClient, params: dict[str, str], status: int) -> None:
+def test_trap_a30_33_what_is_not_understood_is_said(
+    client: TestClient, params: dict[str, str], status: int
+) -> None:
     answer = client.get("/api/v1/candles", params=params)
     assert answer.status_code == status
     assert answer.json()["error"]
@@ -255,12 +257,12 @@ def test_the_front_page_reads_no_more_of_the_curve_than_it_draws(
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
-def test_it_is_read_only(client: TestClient, method: str) -> None:
+def test_trap_a30_31_it_is_read_only(client: TestClient, method: str) -> None:
     for path in ("/api/v1/signals", "/api/v1/positions", "/api/v1/models"):
         assert client.request(method, path).status_code == 405
 
 
-def test_trap_a30_32_off_loopback_nothing_is_open_without_the_token(tmp_path: Path) -> None:
+def test_trap_a30_32_r10_off_loopback_nothing_is_open_without_the_token(tmp_path: Path) -> None:
     api = {"host": "0.0.0.0", "token": "a-secret-of-24-characters"}
     with (
         seeded_desk(tmp_path, api=api) as desk,

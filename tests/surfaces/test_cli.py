@@ -150,7 +150,9 @@ def test_a_crash_without_settings_is_told_without_a_file(
 
 
 @pytest.mark.parametrize("key", ["api.token", "ledger.database_url", "live_confirm_token"])
-def test_secrets_are_not_taken_from_the_command_line(key: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_trap_a30_28_secrets_are_not_taken_from_the_command_line(
+    key: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert call("config", "check", "--set", f"{key}=do-not-show-me") == 2
     told = capsys.readouterr().err
     assert f"SERENO_{key.replace('.', '__').upper()}" in told

@@ -81,11 +81,11 @@ def test_the_promised_names_stand_in_the_table_once() -> None:
     assert types | PROMISED == types
 
 
-def test_every_promised_metric_is_scraped(scraped: str) -> None:
+def test_trap_a30_35_every_promised_metric_is_scraped(scraped: str) -> None:
     assert set(PROMISED) <= set(families(scraped))
 
 
-def test_what_is_scraped_is_what_the_table_says(scraped: str) -> None:
+def test_trap_a30_35_r13_what_is_scraped_is_what_the_table_says(scraped: str) -> None:
     table = {metric.name: metric for metric in METRICS}
     for name, family in families(scraped).items():
         metric = table[name]
@@ -109,7 +109,7 @@ def test_textfile_and_scrape_agree(scraped: str, written: str) -> None:
     }
 
 
-def test_trap_counters_do_not_fall_when_old_runs_are_forgotten(tmp_path: Path) -> None:
+def test_counters_do_not_fall_when_old_runs_are_forgotten(tmp_path: Path) -> None:
     with seeded_desk(tmp_path) as desk, TestClient(create_app(desk), base_url="http://127.0.0.1") as client:
         with desk.ledger.begin() as tx:
             for hours in (1, 2, 3):

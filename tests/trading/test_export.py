@@ -16,7 +16,7 @@ from tests.trading.test_positions_job import advance
 from tests.trading.worlds import START, coin_flips, keep_signals, new_ledger, opened, walk
 
 
-def test_risk_state_and_performance_history(tmp_path: Path) -> None:
+def test_trap_c12_15_risk_state_and_performance_history(tmp_path: Path) -> None:
     ledger = new_ledger(tmp_path)
     candles = walk(6, 60)
     side, atr = coin_flips(6, candles)

@@ -201,7 +201,7 @@ def test_running_again_changes_nothing(ledger: Ledger) -> None:
     assert everything(ledger) == before
 
 
-def test_the_same_signal_never_opens_twice(ledger: Ledger) -> None:
+def test_trap_a30_5_the_same_signal_never_opens_twice(ledger: Ledger) -> None:
     opened(ledger)
     keep(ledger, signal(START + HOUR_MS, 1, 100.0, 1.0))
     hit = (100.0, 103.0, 99.5, 102.0)
@@ -213,7 +213,7 @@ def test_the_same_signal_never_opens_twice(ledger: Ledger) -> None:
     assert found["positions"][0].exit_reason is ExitReason.TARGET
 
 
-def test_the_intent_is_committed_before_the_fill(ledger: Ledger) -> None:
+def test_trap_a30_5_r1_the_intent_is_committed_before_the_fill(ledger: Ledger) -> None:
     opened(ledger)
     keep(ledger, signal(START + HOUR_MS, 1, 100.0, 1.0))
     first = advance(ledger, bars(QUIET))
@@ -283,6 +283,23 @@ def test_a_signal_that_was_never_treated_is_refused_as_late_however_old_it_is(
     told = {(o.signal_id, o.status, o.reason) for o in everything(ledger)["orders"]}
     assert told == {(one.signal_id, OrderStatus.REFUSED, "signal_late") for one in (late, gone)}
     assert advance(ledger, bars(*[QUIET] * 404)).reasons == {}
+
+
+def test_a_look_back_bounds_which_signals_are_answered(ledger: Ledger) -> None:
+    opened(ledger)
+    candles = bars(*[QUIET] * 60)
+    advance(ledger, candles)
+    keep(ledger, signal(START + 9 * HOUR_MS, 1, 100.0, 1.0), signal(START + 10 * HOUR_MS, 1, 100.0, 1.0))
+    words = {"mode": SIM, "series": (HOURLY,), **Slices().words()}
+    done = advance_account(
+        ledger,
+        lambda series, since, until: candles.between(since, until),
+        int(candles.close_ms[-1]),
+        look_back_bars=50,
+        **words,
+    )
+    assert done.reasons == {"signal_late": 1}
+    assert [o.created_ms for o in everything(ledger)["orders"]] == [START + 10 * HOUR_MS]
 
 
 def test_signals_of_a_series_no_longer_traded_wait_until_they_are_late(ledger: Ledger) -> None:
@@ -433,7 +450,7 @@ def test_the_position_per_instrument_is_one(ledger: Ledger) -> None:
     assert everything(ledger)["positions"][0].series.instrument == BTC
 
 
-def test_the_balance_follows_from_fills_at_every_moment(ledger: Ledger) -> None:
+def test_r2_the_balance_follows_from_fills_at_every_moment(ledger: Ledger) -> None:
     """R2: initial equity, plus what each fill moved, plus open positions at cost, is the balance."""
     candles = walk(9, 60)
     side, atr = coin_flips(9, candles)
@@ -459,7 +476,7 @@ def test_the_balance_follows_from_fills_at_every_moment(ledger: Ledger) -> None:
     assert seen_open > 10
 
 
-def test_results_follow_from_fills_alone(ledger: Ledger) -> None:
+def test_trap_a30_3_ami_b12_1_r2_results_follow_from_fills_alone(ledger: Ledger) -> None:
     """R2: the result of each round trip is what its two executions say."""
     candles = walk(9, 90)
     side, atr = coin_flips(9, candles)
@@ -482,7 +499,7 @@ def test_results_follow_from_fills_alone(ledger: Ledger) -> None:
         assert abs(gross - entry.fee_quote - leave.fee_quote - trip.pnl_quote) <= Decimal("0.00000001")
 
 
-def test_trap_c12_1_trades_really_happen_and_move_the_equity(ledger: Ledger) -> None:
+def test_trap_c12_1_e4_5_trades_really_happen_and_move_the_equity(ledger: Ledger) -> None:
     candles = walk(9, 60)
     side, atr = coin_flips(9, candles)
     opened(ledger, now=int(candles.open_ms[0]))

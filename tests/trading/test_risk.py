@@ -50,7 +50,7 @@ def reason_of(verdict: ApprovedOrder | Refused) -> str:
     return str(verdict.reason)
 
 
-def test_only_the_gate_makes_approved_orders() -> None:
+def test_trap_a30_14_only_the_gate_makes_approved_orders() -> None:
     approved = asked(view())
     assert isinstance(approved, ApprovedOrder)
     with pytest.raises(StopTrading, match="not_approved"):

@@ -127,7 +127,7 @@ def test_trap_a12_14_a_position_always_ends_by_the_horizon() -> None:
     assert outcome(trade([(100.0, 101.0, 99.0, 100.0)] * 60, barriers=barriers))[2] == 4
 
 
-def test_trap_a30_4_size_is_the_loss_at_the_stop() -> None:
+def test_trap_a30_4_b12_9_r4_size_is_the_loss_at_the_stop() -> None:
     book = rulebook(HOURLY.timeframe, GRID, **Slices(risk=RiskSettings(max_position_frac=1.0)).words())
     lots = rules.lots_of(10_000.0, 100.0, 2.0, 0.0, book)
     assert rules.quantity_of(lots, book) * 2.0 == pytest.approx(100.0)  # one per cent of 10,000

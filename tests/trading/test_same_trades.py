@@ -106,7 +106,7 @@ def assert_same(ledger: Ledger, trades: Trades, initial: Decimal) -> None:
 
 @pytest.mark.parametrize("name", WORLDS)
 @pytest.mark.parametrize("seed", range(3))
-def test_paper_repeats_the_backtest_to_the_last_digit(tmp_path: Path, name: str, seed: int) -> None:
+def test_r11_paper_repeats_the_backtest_to_the_last_digit(tmp_path: Path, name: str, seed: int) -> None:
     slices = WORLDS[name]
     candles = walk(seed, 150)
     side, atr = coin_flips(seed, candles)
@@ -150,7 +150,7 @@ def test_the_same_on_real_candles(tmp_path: Path, shared_data: Path) -> None:
     ledger.close()
 
 
-def test_the_whole_chain_decides_and_trades_like_the_backtest(tmp_path: Path) -> None:
+def test_trap_a12_15_the_whole_chain_decides_and_trades_like_the_backtest(tmp_path: Path) -> None:
     """Candle by candle as live: advance, ask the gate, decide with cool-down, keep; against `backtest`."""
     slices = Slices(signals=SignalSettings(cooldown_bars=3, gap_rest_bars=5), risk=MILD)
     candles = walk(11, 130)

@@ -41,23 +41,23 @@ def test_no_trades_define_nothing() -> None:
     assert undefined == (None,) * 5
 
 
-def test_without_a_loss_the_profit_factor_is_undefined_not_99() -> None:
+def test_trap_b12_16_ami_b12_14_without_a_loss_the_profit_factor_is_undefined_not_99() -> None:
     assert statistics([1.0, 2.0], initial_equity_quote=10.0).profit_factor is None
     assert statistics([-1.0, -2.0], initial_equity_quote=10.0).profit_factor == 0.0
 
 
-def test_trap_b12_14_an_account_that_only_loses_has_a_drawdown() -> None:
+def test_trap_ami_b12_14_r16_an_account_that_only_loses_has_a_drawdown() -> None:
     s = statistics([-100.0, -100.0], initial_equity_quote=1000.0)
     assert s.max_drawdown_frac == pytest.approx(0.2)
     assert s.max_drawdown_quote == pytest.approx(200.0)
 
 
-def test_trap_b12_14_break_even_is_no_loss() -> None:
+def test_trap_ami_b12_14_r16_break_even_is_no_loss() -> None:
     s = statistics([0.0, 0.0], initial_equity_quote=1000.0)
     assert (s.losses, s.break_even, s.expectancy_quote, s.average_loss_quote) == (0, 2, 0.0, None)
 
 
-def test_trap_b12_14_currencies_are_not_summed() -> None:
+def test_trap_ami_b12_14_r16_currencies_are_not_summed() -> None:
     euros = Series(replace(BTC, quote="EUR"), Timeframe.H1)
     trips = [closed("5", number=1), closed("-7", series=euros, number=2), position()]
     found = by_quote(trips, initial_equity_quote=Decimal(100))
@@ -102,7 +102,7 @@ def test_law_the_watch_measures_the_drawdown_of_the_figures(equity: list[float])
     assert not told or told[0].detail["drawdown_frac"] == round(falls[-1], 4)
 
 
-def test_sharpe_knows_its_interval() -> None:
+def test_trap_b12_5_e4_9_sharpe_knows_its_interval() -> None:
     returns = [0.01, -0.005, 0.007, 0.002]
     daily, hourly = sharpe(returns, bar_ms=DAY_MS), sharpe(returns, bar_ms=HOUR_MS)
     assert daily is not None

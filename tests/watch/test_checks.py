@@ -24,7 +24,9 @@ KEY = "binance:spot:BTC/USDT@1h"
     ("bars_ago", "severity"),
     [(1, None), (2, None), (4, Severity.HIGH), (8, Severity.CRITICAL)],
 )
-def test_stale_data_is_measured_in_bars_since_the_close(bars_ago: int, severity: Severity | None) -> None:
+def test_trap_c12_16_stale_data_is_measured_in_bars_since_the_close(
+    bars_ago: int, severity: Severity | None
+) -> None:
     newest = H1.floor(NOW_MS) - bars_ago * HOUR_MS
     found = checks.stale_data(
         [SeriesFacts(KEY, H1, newest)], now=NOW_MS, stale_after_bars=2.0, settle_ms=2000
@@ -32,13 +34,13 @@ def test_stale_data_is_measured_in_bars_since_the_close(bars_ago: int, severity:
     assert [f.severity for f in found] == ([] if severity is None else [severity])
 
 
-def test_trap_ost_b12_02_a_daily_candle_is_not_stale_at_noon() -> None:
+def test_trap_b12_2_a_daily_candle_is_not_stale_at_noon() -> None:
     yesterday = Timeframe.D1.floor(NOW_MS) - DAY_MS
     facts = [SeriesFacts("d", Timeframe.D1, yesterday)]
     assert checks.stale_data(facts, now=NOW_MS, stale_after_bars=2.0, settle_ms=2000) == ()
 
 
-def test_no_candle_at_all_is_critical() -> None:
+def test_r12_no_candle_at_all_is_critical() -> None:
     (found,) = checks.stale_data([SeriesFacts(KEY, H1, None)], now=NOW_MS, stale_after_bars=2.0, settle_ms=0)
     assert found.severity is Severity.CRITICAL
 

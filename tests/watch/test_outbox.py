@@ -111,7 +111,7 @@ def test_a_round_is_bounded(ledger: Ledger) -> None:
     assert tried(ledger, chat) == (3, 0)
 
 
-def test_the_same_finding_is_told_once_a_day_and_when_it_gets_worse(ledger: Ledger) -> None:
+def test_trap_a12_16_the_same_finding_is_told_once_a_day_and_when_it_gets_worse(ledger: Ledger) -> None:
     worse = Noticed("stale_data", Severity.CRITICAL, "BTC", "very old")
     assert raised(ledger, STALE) == 1
     assert raised(ledger, STALE, at=START + HOUR_MS) == 0
