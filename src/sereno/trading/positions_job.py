@@ -87,15 +87,27 @@ def advance_account(
     costs: CostSettings,
     risk: RiskSettings,
     signals: SignalSettings,
+    look_back_bars: int | None = None,
 ) -> Advanced:
     """Apply the rules to every candle that closed since the last run, up to `now`.
 
-    series  traded ones; series of open positions are looked after whether or not they are listed
+    series          traded ones; series of open positions are looked after whether or not they are listed
+    look_back_bars  how far before the account's clock signals are looked for that have no answer yet, in
+                    bars of the widest series; None: through all that are kept, which takes its time
 
     Raises TryLater when another process advances the same account at the same time.
     """
     slices = _Slices(barriers, costs, risk, signals)
-    plan = _plan(ledger, read_candles, now, mode=mode, account=account, series=series, slices=slices)
+    plan = _plan(
+        ledger,
+        read_candles,
+        now,
+        mode=mode,
+        account=account,
+        series=series,
+        slices=slices,
+        look_back_bars=look_back_bars,
+    )
     done = Advanced(newest_ms=plan.clock)
     state: AccountState | None = None
     for moment in plan.moments:
@@ -147,6 +159,7 @@ def _plan(
     account: str,
     series: Sequence[Series],
     slices: _Slices,
+    look_back_bars: int | None,
 ) -> _Plan:
     with ledger.read() as tx:
         point = equity.latest(tx, mode, account)
@@ -156,7 +169,9 @@ def _plan(
         pending = [signal for signal in reasons.values() if signal is not None]
         clock = None if point is None else point.ts
         followed = sorted({*series, *(p.series for p in held), *(s.series for s in pending)})
-        unanswered = kept_signals.unanswered(tx, mode, account, SIGNAL_LIMIT)
+        widest_ms = max((s.timeframe.ms for s in followed), default=0)
+        since = None if look_back_bars is None else (clock or now) - look_back_bars * widest_ms
+        unanswered = kept_signals.unanswered(tx, mode, account, SIGNAL_LIMIT, since)
         grids = {s: instruments.rules(tx, s.instrument) for s in followed}
     seen: dict[Series, UtcMs] = {}
     for position in held:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sereno.ops.app import Desk
     from sereno.trading.positions_job import Advanced
 
+LOOK_BACK_BARS = 50
 _log = structlog.get_logger("sereno.positions")
 
 
@@ -28,7 +29,7 @@ def advance_positions(desk: Desk, _run: Run) -> Outcome:
 def _advance_and_export(desk: Desk) -> Outcome:
     from sereno.trading.export import export_account
 
-    done = advance(desk)
+    done = advance(desk, look_back_bars=None)
     details: dict[str, object] = asdict(done)
     now = desk.clock.now_ms()
     try:
@@ -39,8 +40,11 @@ def _advance_and_export(desk: Desk) -> Outcome:
     return Outcome(done.moments, details)
 
 
-def advance(desk: Desk) -> Advanced:
+def advance(desk: Desk, *, look_back_bars: int | None = LOOK_BACK_BARS) -> Advanced:
     """Bring the paper account up to the newest closed candles, opening it where there is none yet.
+
+    Before a decision, which waits for it, only signals of the newest bars are looked for that still have no
+    order; the job looks through all of them, so that one that was left behind is refused for being late.
 
     Raises TryLater when another process advances it at this moment.
     """
@@ -67,4 +71,5 @@ def advance(desk: Desk) -> Advanced:
         costs=settings.costs,
         risk=settings.risk,
         signals=settings.signals,
+        look_back_bars=look_back_bars,
     )

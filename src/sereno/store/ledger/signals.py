@@ -195,12 +195,18 @@ def last_taken(tx: Tx, series: Series, mode: Mode, *, before: UtcMs | None = Non
     return found[0] if found else None
 
 
-def unanswered(tx: Tx, mode: Mode, account: str, limit: int = 10_000) -> list[Signal]:
-    """LONG and SHORT signals that an account has no entry order for, not even a refused one; newest first."""
+def unanswered(
+    tx: Tx, mode: Mode, account: str, limit: int = 10_000, since: UtcMs | None = None
+) -> list[Signal]:
+    """LONG and SHORT signals that an account has no entry order for, not even a refused one; newest first.
+
+    Without `since` (inclusive) it looks through every signal of the mode.
+    """
     c, o = table.c, orders.table.c
     entry = (o.signal_id == c.signal_id) & (o.account == account) & (o.purpose == OrderPurpose.ENTRY)
     open_ones = (c.mode == mode) & (c.decision != Decision.NO_TRADE) & ~exists().where(entry)
-    return _signals(tx, _newest(None).where(open_ones).limit(limit))
+    wanted = _newest(None).where(open_ones).limit(limit)
+    return _signals(tx, wanted if since is None else wanted.where(c.ts >= since))
 
 
 def count(

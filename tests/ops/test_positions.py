@@ -1,0 +1,31 @@
+"""The job `positions` answers every signal; the pass before a decision does not take the time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sereno.core.clock import FixedClock
+from sereno.core.order import OrderStatus
+from sereno.core.signal import Decision
+from sereno.core.timeframe import HOUR_MS
+from sereno.ops.app import Desk
+from sereno.ops.run import Run
+from sereno.ops.steps.positions import advance, advance_positions
+from sereno.store.ledger import orders, signals
+from tests.surfaces.seeded import NOW_MS, candles, settings_for, signal_of
+
+
+def test_a_signal_that_was_left_behind_is_refused_by_the_job(tmp_path: Path) -> None:
+    with Desk(settings_for(tmp_path), clock=FixedClock(NOW_MS)) as desk:
+        series, history = desk.series[0], candles(100)
+        desk.lake.append(series, history, source="test", mode=desk.mode, now=NOW_MS)
+        advance(desk)
+        old = signal_of(series, NOW_MS // HOUR_MS * HOUR_MS - 90 * HOUR_MS, Decision.LONG)
+        with desk.ledger.begin() as tx:
+            signals.save(tx, old)
+        assert advance(desk).reasons == {}
+        outcome = advance_positions(desk, Run("r", "positions"))
+        assert outcome.details["reasons"] == {"signal_late": 1}
+        with desk.ledger.read() as tx:
+            (order,) = orders.recent(tx, desk.mode, desk.account)
+    assert (order.signal_id, order.status) == (old.signal_id, OrderStatus.REFUSED)
