@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222}"
     "table{border-collapse:collapse;margin:1rem 0}th,td{border:1px solid #ccc;padding:.25rem .6rem;text-align:right}"
-    "th,td{white-space:nowrap}th:first-child,td:first-child{text-align:left}.scroll{overflow-x:auto}"
+    "td{white-space:nowrap}th:first-child,td:first-child{text-align:left}.scroll{overflow-x:auto}"
     "img{max-width:100%}.note{color:#555}"
 )
 

@@ -69,8 +69,8 @@ def _line(series: Series, fold: Fold) -> dict[str, str]:
     for role, scores in fold.metrics.items():
         name = LOSS[role.value]
         trees, baseline = scores.trees[name], scores.baseline[name]
-        line[f"{role.value}: {name.replace('_', ' ')}, baseline"] = f"{_number(trees)}, {_number(baseline)}"
-        line[f"{role.value}: served"] = scores.served
+        told = f"{_number(trees)} ({_number(baseline)}), {scores.served}"
+        line[f"{role.value}: {name.replace('_', ' ')} (baseline's), served"] = told
     return line
 
 
