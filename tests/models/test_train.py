@@ -185,6 +185,22 @@ def test_a_damaged_version_is_trained_again_and_mended(tmp_path: Path, file: str
     assert registry.load(Role.TREND, SERIES).fell_back_from is None
 
 
+def test_what_an_older_release_judged_is_trained_again(tmp_path: Path) -> None:
+    """Where no commit is known, its models look like today's; their evaluation lacks the choice."""
+    made = world(rows=800, edge=0.5, seed=7)
+    registry, older = Registry(tmp_path / "new"), Registry(tmp_path / "old")
+    _train(made, registry)
+    for manifest in registry.all():
+        files = dict(registry.load(manifest.role, SERIES, manifest.version).files)
+        evaluation = json.loads(files[EVALUATION_FILE])
+        kept = {
+            name: value for name, value in evaluation.items() if name not in ("choice", "champion", "tuning")
+        }
+        older.save(replace(manifest, version=""), {**files, EVALUATION_FILE: json.dumps(kept).encode()})
+    assert not any(role.reused for role in _train(made, older).roles)
+    assert all(role.reused for role in _train(made, older).roles)
+
+
 def test_one_role_alone_leaves_the_others_without_forecasts(tmp_path: Path) -> None:
     made = world(rows=800, edge=0.5, seed=7)
     report = train_rows(

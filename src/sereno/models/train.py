@@ -229,6 +229,8 @@ def _resumed(task: _Task, role: Role) -> RoleReport | None:
     if any(artefact.fell_back_from for artefact in kept):
         return None
     evaluation = json.loads(kept[1].files[EVALUATION_FILE])
+    if not {"choice", "champion", "tuning"} <= set(evaluation):
+        return None  # kept by a release that judged otherwise
     choice = _choice(task, evaluation, trees, baseline)
     return RoleReport(role, choice, choice, trees, baseline, True, evaluation)
 
