@@ -173,6 +173,8 @@ class Decider:
     def _rest(self, series: Series, ts: UtcMs) -> RiskVerdict | None:
         """The no of a signal that was taken on another timeframe of the same instrument."""
         others = [s for s in self._desk.series if s.instrument == series.instrument and s != series]
+        if not others:
+            return None
         with self._desk.ledger.read() as tx:
             found = [kept.last_taken(tx, other, self._desk.mode, before=ts + 1) for other in others]
         taken = [(one.series.timeframe, one.ts) for one in found if one is not None]
