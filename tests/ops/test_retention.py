@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, event, func, insert, select
 
 from sereno.core.errors import FixConfig, StopTrading
 from sereno.core.mode import Mode
@@ -29,6 +30,7 @@ from sereno.store.ledger import (
     findings,
     forecasts,
     model_versions,
+    open_ledger,
     orders,
     positions,
     runs,
@@ -66,7 +68,7 @@ def test_every_setting_of_the_section_is_a_rule_and_the_reverse() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(FOR_EVER))
-def test_what_is_kept_for_ever_cannot_even_be_deleted(ledger: Ledger, name: str) -> None:
+def test_trap_b12_19_what_is_kept_for_ever_cannot_even_be_deleted(ledger: Ledger, name: str) -> None:
     with ledger.begin() as tx:
         examples.populate(tx)
         tx.exec_driver_sql(
@@ -194,6 +196,30 @@ def test_rows_of_another_mode_are_left_to_its_own_desk(ledger: Ledger) -> None:
     after = sizes(ledger)
     changed = {name for name in before if after[name] != before[name]}
     assert changed == {"findings", "model_versions"}
+
+
+def test_under_the_lock_rows_are_found_by_their_key(tmp_path: Path) -> None:
+    """SQLite has one lock for all writers: a scan under it would make the signals wait for the cleaning."""
+    ledger = open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite3'}")
+    with ledger.begin() as tx:
+        live_through(tx, DAY, 50)
+    made: list[tuple[str, Any]] = []
+    event.listen(
+        ledger.engine, "before_cursor_execute", lambda _c, _k, text, given, *_: made.append((text, given))
+    )
+    retention.apply(ledger, SMALLEST, Mode.PAPER, DAY + 50 * DAY_MS)
+    changes = [(text, given) for text, given in made if text.startswith(("DELETE", "UPDATE"))]
+    assert len(changes) == len(RULES)
+    with ledger.read() as tx:
+        for text, given in changes:
+            plan = [str(row[3]) for row in tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", given).all()]
+            name = text.replace("DELETE FROM", "UPDATE").split()[1]
+            ways = [step for step in plan if step.split()[:2] in (["SCAN", name], ["SEARCH", name])]
+            assert ways, plan
+            assert {way.split("INDEX ")[-1].split()[0] for way in ways} == {f"sqlite_autoindex_{name}_1"}, (
+                plan
+            )
+    ledger.close()
 
 
 def test_features_that_would_outlive_their_signal_are_refused(tmp_path: Path) -> None:

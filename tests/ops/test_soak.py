@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from sereno.core.clock import FixedClock
+from sereno.core.timeframe import DAY_MS
+from sereno.ops import soak_report
 from sereno.ops.app import Desk, open_desk_ledger
 from sereno.ops.jobs import Job
 from sereno.ops.schedule import every
@@ -86,3 +88,18 @@ def test_an_interrupted_report_is_not_well(tmp_path: Path) -> None:
     assert not cut.well
     assert "INTERRUPTED by SIGINT" in "\n".join(cut.lines())
     assert "INTERRUPTED" not in "\n".join(whole.lines())
+
+
+def test_what_the_ledger_let_go_is_not_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a soak longer than `refused_signals_days` the invariants look at the days that are still whole."""
+    asked: list[int] = []
+
+    def look(_desk: Desk, since: int) -> list[str]:
+        asked.append(since)
+        return []
+
+    monkeypatch.setattr(soak_report, "INVARIANTS", (("looked", look),))
+    with seeded_desk(tmp_path) as desk:
+        for days in (30, 900):
+            SoakReport.of(desk, (), NOW_MS - days * DAY_MS, NOW_MS, 1.0)
+    assert asked == [NOW_MS - 30 * DAY_MS, NOW_MS - 400 * DAY_MS]

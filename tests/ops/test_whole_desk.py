@@ -127,7 +127,7 @@ def records(folder: Path) -> dict[str, list[RunStatus]]:
     return by_job
 
 
-def test_one_pass_goes_the_whole_way(world: Path) -> None:
+def test_trap_b12_1_one_pass_goes_the_whole_way(world: Path) -> None:
     done = records(world)
     for job in ("collector", "features", "train", "signals-pass", "positions"):
         assert done[job] == [RunStatus.SUCCESS], job
@@ -143,7 +143,7 @@ def test_one_pass_goes_the_whole_way(world: Path) -> None:
     assert not (paths.run / "sim_address.json").exists()
 
 
-def test_invariant_8_nothing_is_unpickled_in_any_process(world: Path) -> None:
+def test_trap_a12_16_b12_18_c12_12_nothing_is_unpickled_in_any_process(world: Path) -> None:
     guarded = (world / "unpickled.guarded").read_text().splitlines()
     assert len(guarded) >= 7, "the hook must have been in the simulator and in every job"
     assert not (world / "unpickled").exists(), (world / "unpickled").read_text()
@@ -237,7 +237,9 @@ def test_the_desk_survives_the_death_of_each_of_its_processes(world: Path) -> No
     assert again.returncode == 0, again.stdout + again.stderr
     done = records(world)
     assert done["train"] == [RunStatus.SUCCESS], "models are there: nothing is trained again"
-    assert RunStatus.RUNNING not in {s for statuses in done.values() for s in statuses[:1]}
+    assert RunStatus.RUNNING not in {s for statuses in done.values() for s in statuses}
+    assert done["dashboard"].count(RunStatus.ABANDONED) == 2, "killed once alone and once with the desk"
+    assert done["signals"].count(RunStatus.ABANDONED) == 2
 
 
 def test_the_desk_ends_cleanly_when_asked(world: Path) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Delete, Table, Update, delete, select, tuple_, update
+from sqlalchemy import ColumnElement, Delete, Table, Update, and_, case, delete, or_, select, update
 
 from sereno.store.ledger.door import Ledger
 
@@ -29,7 +29,7 @@ def _in_batches(ledger: Ledger, table: Table[Any], old: ColumnElement[bool], cha
 
     A batch in which nothing changed ends it: someone else was faster, and another run comes.
     """
-    key = tuple_(*table.primary_key.columns)
+    still_old = case((old, 1), else_=0) == 1  # so that no plan goes by anything but the key
     some = select(*table.primary_key.columns).where(old).limit(BATCH_ROWS)
     done = 0
     while True:
@@ -38,7 +38,15 @@ def _in_batches(ledger: Ledger, table: Table[Any], old: ColumnElement[bool], cha
         if not keys:
             return done
         with ledger.begin() as tx:
-            changed = tx.execute(change.where(key.in_(keys), old)).rowcount
+            changed = tx.execute(change.where(_bears(table, keys), still_old)).rowcount
         done += changed
         if not changed:
             return done
+
+
+def _bears(table: Table[Any], keys: Sequence[tuple[Any, ...]]) -> ColumnElement[bool]:
+    """Rows with one of these primary keys; by the key's index, which SQLite does not use for tuples."""
+    columns = table.primary_key.columns
+    if len(columns) == 1:
+        return columns[0].in_([key for (key,) in keys])
+    return or_(*(and_(*(c == part for c, part in zip(columns, key, strict=True))) for key in keys))
