@@ -7,9 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sereno.core.candle import Candles
 from sereno.core.timeframe import HOUR_MS, Timeframe
+from sereno.features.registry import warm_up_bars
 from sereno.signals.gates import data_gap, gaps_behind, resting, rests_after_gap
-from tests.trading.worlds import START
+from sereno.signals.replay import replay
+from tests.signals.test_replay import SLICES, PlainForecaster, made
+from tests.trading.worlds import START, walk
 
 H1 = Timeframe.H1
 stamps = st.lists(st.integers(0, 80), min_size=1, max_size=60, unique=True).map(
@@ -84,3 +88,16 @@ def test_the_longest_rest_of_several_counts() -> None:
     assert resting(START + 12 * HOUR_MS, [short, long], cooldown_bars=3) is not None
     assert resting(START + 12 * HOUR_MS, [short], cooldown_bars=3) is None
     assert resting(START, [], cooldown_bars=3) is None
+
+
+@pytest.mark.parametrize("missing", [1, 4])
+def test_a_signal_that_a_gap_refused_replays_to_the_same_bits(missing: int) -> None:
+    whole = walk(21, warm_up_bars(H1) + 40, gaps=False)
+    rows = [i for i in range(len(whole)) if not 0 < len(whole) - 6 - i <= missing]
+    candles = Candles.of(H1, [candle for i, candle in enumerate(whole) if i in set(rows)])
+    found = gaps_behind(candles.open_ms, H1, lookback_bars=warm_up_bars(H1))
+    gap = data_gap(candles.open_ms, found, (), H1, rest_bars=20)
+    assert gap is not None
+    stored = made(candles, risk=gap)
+    assert f"risk_gate: data_gap {missing} candles are missing" in stored.reason_detail
+    assert replay(stored, candles, PlainForecaster(), **SLICES).differences == ()
