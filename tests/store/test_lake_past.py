@@ -29,7 +29,7 @@ Page = tuple[
 ]  # first hour, candles, seed (another one tells them differently), pause in hours
 
 law = settings(
-    max_examples=40,
+    max_examples=25,
     derandomize=True,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

@@ -25,8 +25,6 @@ from sereno.store.ledger import signals as kept
 if TYPE_CHECKING:
     from sereno.ops.app import Desk
 
-TAKEN_SEEN = 20_000
-
 
 def story_of(desk: Desk, signal: Signal) -> str:
     """The story of a signal in words; without its models or candles the drivers are left out."""
@@ -130,7 +128,6 @@ def candles_of(desk: Desk, signal: Signal) -> Candles:
 
 
 def _taken_before(desk: Desk, signal: Signal) -> UtcMs | None:
-    sides = (Decision.LONG, Decision.SHORT)
     with desk.ledger.read() as tx:
-        found = kept.recent(tx, signal.series, TAKEN_SEEN, decisions=sides, mode=signal.mode)
-    return max((one.ts for one in found if one.ts < signal.ts), default=None)
+        found = kept.last_taken(tx, signal.series, signal.mode, before=signal.ts)
+    return None if found is None else found.ts
