@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import sereno
 from sereno.core.fees import TAKER_FEES_BPS
 from sereno.core.instrument import Market
 from sereno.core.settings import Settings, load, rows_of
@@ -56,3 +57,12 @@ def test_the_settings_digest_covers_the_fee_in_force() -> None:
     same_fee = Settings(venue=VenueSettings(market=Market.LINEAR), costs=CostSettings(fee_bps=10.0))
     assert spot.digest != linear.digest
     assert spot.digest == same_fee.digest
+
+
+def test_no_room_makes_costs_of_its_own() -> None:
+    """Labels, decision, backtest and paper are handed the section that was resolved once."""
+    source = Path(sereno.__file__).parent
+    makers = {
+        p.relative_to(source).as_posix() for p in source.rglob("*.py") if "CostSettings(" in p.read_text()
+    }
+    assert makers == {"core/settings/model.py", "core/settings/sections.py"}
