@@ -13,12 +13,16 @@ from sereno.store.lake_words import Extent
 
 
 def start_of(timeframe: Timeframe, now: UtcMs, candles: CandleSettings, history: History | None) -> UtcMs:
-    """Open of the oldest candle to collect: the set depth, and of a traded timeframe what training wants."""
+    """Open of the oldest candle to collect: the set depth, and of a traded timeframe what training wants.
+
+    A traded timeframe begins with a day, so that its first candles of higher timeframes are whole.
+    """
     depth_ms = candles.depth_ms(timeframe)
-    if history is not None:
-        wanted_ms = min(history.wanted_bars * timeframe.ms, FURTHEST_DAYS * DAY_MS)
-        depth_ms = max(depth_ms, wanted_ms, history.least_bars * timeframe.ms)
-    return timeframe.floor(now - depth_ms)
+    if history is None:
+        return timeframe.floor(now - depth_ms)
+    wanted_ms = min(history.wanted_bars * timeframe.ms, FURTHEST_DAYS * DAY_MS)
+    depth_ms = max(depth_ms, wanted_ms, history.least_bars * timeframe.ms)
+    return timeframe.floor(Timeframe.D1.floor(now - depth_ms))
 
 
 def is_listing(page: Sequence[Candle], stored: Extent, earlier: Extent | None, newest_closed: UtcMs) -> bool:

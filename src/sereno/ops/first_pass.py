@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from sereno.core.instrument import Series
 from sereno.core.settings import Settings
 from sereno.ops.app import open_desk_ledger
 from sereno.ops.launch import Launch, end_children
@@ -34,7 +35,10 @@ def steps_of(*, trained: bool) -> tuple[tuple[str, tuple[str, ...]], ...]:
 def first_pass(
     settings: Settings, launch: Launch, console: Console, stopping: Callable[[], bool]
 ) -> tuple[str, ...]:
-    """Run the steps in order; answers those that failed. Later steps run although earlier ones failed."""
+    """Run the steps in order; answers those that failed, and the series that were left without a model.
+
+    Later steps run although earlier ones failed.
+    """
     failed = []
     for name, words in steps_of(trained=is_trained(settings)):
         if stopping():
@@ -46,7 +50,30 @@ def first_pass(
                 f"{name} failed: {_why(settings, name) or status}; more in {launch.logs / f'{name}.log'}"
             )
     console.first_report()
-    return tuple(failed)
+    if stopping():
+        return tuple(failed)
+    return (*failed, *_told_of_untrained(settings, console))
+
+
+def _told_of_untrained(settings: Settings, console: Console) -> tuple[str, ...]:
+    """Say of each traded series without a model why it has none; answers their keys."""
+    without = [series.key for series in untrained(settings)]
+    reasons = _skipped_by_training(settings) if without else {}
+    for key in without:
+        console.say(f"{key} has no model, so it gets no signal: {reasons.get(key, 'it was not trained')}")
+    return tuple(without)
+
+
+def _skipped_by_training(settings: Settings) -> dict[str, str]:
+    """Why the newest training left series out."""
+    from sereno.ops.facts import last_ended
+
+    ledger = open_desk_ledger(settings)
+    with ledger.read() as tx:
+        run = last_ended(tx, "train", settings.mode)
+    ledger.close()
+    skipped = run.details.get("skipped") if run else None
+    return {str(key): str(why) for key, why in skipped.items()} if isinstance(skipped, dict) else {}
 
 
 def _step(
@@ -85,13 +112,17 @@ def _why(settings: Settings, name: str) -> str:
 
 def is_trained(settings: Settings) -> bool:
     """Whether every role of every traded series has a current model."""
-    from sereno.core.instrument import Series
+    return not untrained(settings)
+
+
+def untrained(settings: Settings) -> tuple[Series, ...]:
+    """Traded series of which a role has no current model."""
     from sereno.store.registry import Registry
 
     registry = Registry(settings.paths.registry)
-    return all(
-        registry.current(role, Series(instrument, timeframe)) is not None
-        for role in ("trend", "return", "risk")
-        for instrument in settings.venue.listed()
-        for timeframe in settings.candles.timeframes
+    traded = (Series(i, tf) for tf in settings.candles.timeframes for i in settings.venue.listed())
+    return tuple(
+        series
+        for series in traded
+        if any(registry.current(role, series) is None for role in ("trend", "return", "risk"))
     )

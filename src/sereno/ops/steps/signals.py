@@ -15,6 +15,7 @@ from sereno.ops.facts import SIGNAL_ROUND
 from sereno.ops.run import Outcome, Run
 from sereno.ops.steps.freshness import collect_if_behind, newest_due_close
 from sereno.ops.steps.positions import advance
+from sereno.ops.steps.undecided import fault_of, keep_findings
 
 if TYPE_CHECKING:
     from sereno.core.signal import Signal
@@ -43,7 +44,8 @@ def decide_all(desk: Desk, series: Collection[Series]) -> Outcome:
     """Decide on each series; one that cannot be decided is recorded and does not stop the others.
 
     The account is brought up to the same candles first, or a position that has just ended would still
-    stand in the way of the next. Failed when the account cannot be brought up or no series got a signal.
+    stand in the way of the next. Failed when the account cannot be brought up, no series got a signal, or
+    one has no model.
     """
     try:
         advance(desk)
@@ -55,6 +57,7 @@ def decide_all(desk: Desk, series: Collection[Series]) -> Outcome:
     decider = desk.decider
     told: dict[str, object] = {}
     made: list[Signal] = []
+    undecided: dict[Series, SerenoError] = {}
     caught_up = 0
     for one in series:
         try:
@@ -65,6 +68,7 @@ def decide_all(desk: Desk, series: Collection[Series]) -> Outcome:
         except SerenoError as cause:
             _log.warning("signal.failed", series=one.key, error=str(cause))
             told[one.key] = {"failed": str(cause)}
+            undecided[one] = cause
             continue
         made.append(signal)
         told[one.key] = {
@@ -73,12 +77,8 @@ def decide_all(desk: Desk, series: Collection[Series]) -> Outcome:
             "decision": signal.decision.value,
             "reason": signal.reason,
         }
-    failed = (
-        None
-        if made or not series
-        else "no series got a signal: "
-        + "; ".join(str(t["failed"]) for t in told.values() if isinstance(t, dict) and "failed" in t)
-    )
+    keep_findings(desk, undecided)
+    failed = fault_of(undecided, made=len(made))
     return Outcome(rows=len(made) + caught_up, details={"series": told, "missed": caught_up}, failed=failed)
 
 
