@@ -165,6 +165,19 @@ def test_the_daemons_of_a_desk_keep_their_logs_small(tmp_path: Path) -> None:
     assert "x" * 10 not in (logs / "sim.log").read_text()
 
 
+def test_a_closed_log_never_writes_into_what_took_its_descriptor(tmp_path: Path) -> None:
+    """A number that is free is given to the next file that is opened: the ledger, perhaps."""
+    log = RotatingFile(tmp_path / "a.log", most_bytes=LIMIT, kept=KEPT)
+    log.close()
+    with (tmp_path / "other").open("wb") as other:
+        for late in (lambda: log.write("late\n"), log.turn):
+            with pytest.raises(ValueError, match="closed"):
+                late()
+        other.flush()
+    assert (tmp_path / "other").read_bytes() == b""
+    log.close()
+
+
 def test_nothing_of_ours_is_left_open(tmp_path: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(5):

@@ -58,11 +58,15 @@ class RotatingFile:
             self._turn()
 
     def close(self) -> None:
-        """Let go of a descriptor of our own."""
-        if not self._inherited:
-            os.close(self._fds[0])
+        """Let go of a descriptor of our own; a later line raises, since the number may be another file's."""
+        with self._lock:
+            if not self._inherited and self._fds:
+                os.close(self._fds[0])
+                self._fds = ()
 
     def _turn(self) -> None:
+        if not self._fds:
+            raise ValueError(f"{self.path} is closed")
         if not _leads_to(self._fds[0], self.path):
             self._reopen()
         if os.fstat(self._fds[0]).st_size >= self.most_bytes:
