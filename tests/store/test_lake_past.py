@@ -49,9 +49,9 @@ def lake(tmp_path: Path) -> Lake:
     return lake_on(LocalObjects(tmp_path / "lake"))
 
 
-def told(lake: Lake, written: list[Page]) -> list[tuple[UtcMs, Candles]]:
+def told(lake: Lake, written: list[Page], *, now: UtcMs) -> list[tuple[UtcMs, Candles]]:
     """Write the pages; the moment of each write and what was read right after it."""
-    now, seen = at(200), []
+    seen = []
     for first, count, seed, pause in written:
         now += pause * HOUR_MS
         append(lake, candles(count, start=at(first), seed=seed), now=now)
@@ -69,7 +69,7 @@ def test_law_as_of_is_what_was_read_after_the_last_write_by_then(
     tmp_path_factory: pytest.TempPathFactory, written: list[Page], rotten: bool, since: int, bars: int
 ) -> None:
     lake = lake_on(LocalObjects(tmp_path_factory.mktemp("law")))
-    seen = told(lake, written)
+    seen = told(lake, written, now=at(200))
     if rotten:
         rot(lake, MANIFEST, "bit")
     reader = lake_on(lake._objects)
@@ -87,11 +87,31 @@ def test_law_everything_that_was_read_is_among_the_versions(
 ) -> None:
     """However much older history came later, before the first candle or between the others."""
     lake = lake_on(LocalObjects(tmp_path_factory.mktemp("law")))
-    for _, read in told(lake, written):
+    for _, read in told(lake, written, now=at(200)):
         first, last = int(read.open_ms[0]), int(read.open_ms[-1])
         versions = list(lake.past(HOURLY, first, last + 1).versions())
         assert read.digest() in {version.digest() for version in versions}
         assert versions[-1].digest() == lake.candles(HOURLY, first, last + 1).digest()
+
+
+@settings(law, max_examples=12)
+@given(before=pages(1), after=pages(1))
+def test_law_a_loss_blurs_only_the_lost_month_and_only_until_it_was_met(
+    tmp_path_factory: pytest.TempPathFactory, before: list[Page], after: list[Page]
+) -> None:
+    lake = lake_on(LocalObjects(tmp_path_factory.mktemp("law")))
+    earlier = told(lake, before, now=at(200))
+    lake._objects.move(JANUARY, "elsewhere/2024-01.parquet")
+    lake.verify(HOURLY)
+    for now, read in earlier:
+        february = lake.candles(HOURLY, at(48), as_of=now)
+        assert february.digest() == read.between(at(48), None).digest()
+    later = told(lake, after, now=earlier[-1][0])
+    for now, read in later:
+        assert lake.candles(HOURLY, as_of=now).digest() == read.digest()
+    for now, read in earlier:
+        february = lake.candles(HOURLY, at(48), as_of=now)
+        assert february.digest() == read.between(at(48), None).digest()
 
 
 def test_a_candle_that_came_later_is_not_seen_before_it_came(lake: Lake) -> None:

@@ -61,7 +61,7 @@ def replay(
 ) -> Replayed:
     """Recompute row, forecast, regime and decision.
 
-    candles          as known at the signal's `ts`, corrections of later undone; earlier and later ones are cut
+    candles          those that the signal was made from; earlier and later ones are cut
     last_taken_ms    close of the candle of the taken signal before this one
 
     What the risk gate and the age of the candle said at the moment is taken from the record, since
