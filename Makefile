@@ -1,7 +1,7 @@
 # Two commands matter: `make run` brings up a desk, `make test` proves it.
 #   make run                       built-in exchange simulator, generated market, one hour every 5 seconds
 #   make run CANDLES=DIR           the simulator serves real candles from files (Parquet or CSV)
-#   make run VENUE=binance         real public market data, paper trading, no key needed (or bybit, kraken…)
+#   make run VENUE=binance         real public market data, paper trading, no key needed (or bybit, okx…)
 #   make run ARGS="--once"         anything else that `sereno up --help` lists
 
 PYTHON ?= python3

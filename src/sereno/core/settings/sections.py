@@ -38,7 +38,7 @@ class VenueSettings(Section):
     """Which exchange, which instruments, and how patiently it is asked."""
 
     name: str = Field(
-        "binance", pattern=r"^[a-z0-9]+$", description="ccxt id of the exchange: binance, bybit, kraken, okx…"
+        "binance", pattern=r"^[a-z0-9]+$", description="ccxt id of the exchange: binance, bybit, okx…"
     )
     market: Market = Field(Market.SPOT, description="spot, or linear (USDT-margined perpetuals)")
     instruments: Symbols = Field(

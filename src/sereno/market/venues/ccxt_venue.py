@@ -178,7 +178,7 @@ def _exchange(settings: VenueSettings, quirks: Quirks, base_url: str) -> Any:
     if quirks.exchange_id not in library.exchanges:
         raise FixConfig(
             "venue.unknown",
-            remedy="venue.name must be one of ccxt's exchange ids: binance, bybit, kraken, okx…",
+            remedy="venue.name must be one of ccxt's exchange ids: binance, bybit, okx…",
             name=settings.name,
         )
     known: type[Any] = getattr(library, quirks.exchange_id)
