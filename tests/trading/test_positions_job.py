@@ -396,6 +396,33 @@ def test_two_processes_on_one_account_are_noticed(ledger: Ledger) -> None:
         advance(Overtaken(), candles)
 
 
+def test_two_processes_that_answer_one_signal_at_once_are_noticed(ledger: Ledger) -> None:
+    """Seen on a running desk: the account stands at the signal's moment, so that the clock tells nothing.
+
+    The slower one must try later; taking its answer for a damaged ledger froze the account for days.
+    """
+    opened(ledger)
+    candles = bars(QUIET)
+    advance(ledger, candles)
+    keep(ledger, signal(START + HOUR_MS, 1, 100.0, 1.0))
+
+    class Overtaken:
+        read = ledger.read
+        overtaken = False
+
+        @contextmanager
+        def begin(self) -> Iterator[Any]:
+            if not self.overtaken:
+                self.overtaken = True
+                assert advance(ledger, candles).approved == 1
+            with ledger.begin() as tx:
+                yield tx
+
+    with pytest.raises(TryLater, match="advanced_elsewhere"):
+        advance(Overtaken(), candles)
+    assert len(everything(ledger)["orders"]) == 1
+
+
 def test_trap_a30_12_a_stop_survives_restart_and_midnight(tmp_path: Path) -> None:
     """A streak that fills at 23:00 pauses twelve hours, over midnight and a new process."""
     day = from_iso("2024-03-04")

@@ -113,7 +113,8 @@ def advance_account(
     for moment in plan.moments:
         with ledger.begin() as tx:
             point = equity.latest(tx, mode, account)
-            if (None if point is None else point.ts) != done.newest_ms:
+            stood = None if point is None else point.ts
+            if stood != done.newest_ms or _is_answered(tx, plan.signals.get(moment, ()), mode, account):
                 raise TryLater("account.advanced_elsewhere", account=account, mode=mode.value)
             if state is None:
                 state = load_account(tx, mode=mode, account=account, trailing_atr=barriers.trailing_atr)
@@ -230,6 +231,13 @@ def _moment(state: AccountState, plan: _Plan, moment: UtcMs, at: UtcMs) -> tuple
             state, done = step(state, SignalTaken(signal), plan.limits)
             actions.extend(done)
     return actions, state
+
+
+def _is_answered(tx: Tx, signals: Sequence[Signal], mode: Mode, account: str) -> bool:
+    """Whether another process answered one of these since the plan was made: the clock need not tell."""
+    since = min((signal.ts for signal in signals), default=None)
+    found = kept_signals.unanswered(tx, mode, account, SIGNAL_LIMIT, since) if signals else ()
+    return not {signal.signal_id for signal in signals} <= {signal.signal_id for signal in found}
 
 
 def _late(plan: _Plan, moment: UtcMs, state: AccountState) -> list[Action]:
