@@ -2,6 +2,18 @@
 
 from sereno.market.imports.check import import_candles
 from sereno.market.imports.names import name_of_series, series_of_name
+from sereno.market.imports.which import Otherwise, Told, series_of, told_by
 from sereno.market.imports.words import FileFormat, Imported, RowError
 
-__all__ = ["FileFormat", "Imported", "RowError", "import_candles", "name_of_series", "series_of_name"]
+__all__ = [
+    "FileFormat",
+    "Imported",
+    "Otherwise",
+    "RowError",
+    "Told",
+    "import_candles",
+    "name_of_series",
+    "series_of",
+    "series_of_name",
+    "told_by",
+]

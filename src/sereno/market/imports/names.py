@@ -33,7 +33,7 @@ def series_of_name(path: Path) -> Series | None:
     if len(parts) != 4:
         return None
     venue, market, symbol, timeframe = parts
-    pair = _pair(symbol.upper())
+    pair = pair_of(symbol.upper())
     if market.upper() not in _MARKETS or pair is None or timeframe not in set(Timeframe):
         return None
     base, quote = pair
@@ -47,6 +47,7 @@ def name_of_series(series: Series) -> str:
     return f"{series.instrument.venue.upper()}_{market}_{symbol}_{series.timeframe}"
 
 
-def _pair(symbol: str) -> tuple[str, str] | None:
+def pair_of(symbol: str) -> tuple[str, str] | None:
+    """Base and quote of a symbol that is written in one word, if it ends in a quote that is known."""
     quote = next((q for q in _QUOTES if symbol.endswith(q) and len(symbol) > len(q)), None)
     return None if quote is None else (symbol.removesuffix(quote), quote)

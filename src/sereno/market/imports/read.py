@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,15 @@ FIELDS = ("open", "high", "low", "close", "volume")
 _TIME_NAMES = ("timestamp", "open_time", "open_ms", "opentime", "date", "datetime", "time", "ts", "unix")
 _VISION = ("open_time", *FIELDS, "close_time", "quote_volume", "count", "taker_base", "taker_quote", "ignore")
 _LARGEST_BYTES = 4 * 1024**3
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    EOFError,  # a gzip that was cut off
+    zlib.error,
+    zipfile.BadZipFile,
+    RuntimeError,  # a zip with a password; NotImplementedError for a way of packing that is unknown
+    pl.exceptions.PolarsError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +46,7 @@ def read_table(path: Path, file_format: FileFormat) -> RawTable:
         frame, first_row = _READERS[chosen](path)
     except FileNotFoundError as cause:
         raise FixConfig("import.no_file", remedy="check the path", path=path) from cause
-    except (OSError, ValueError, zipfile.BadZipFile, pl.exceptions.PolarsError) as cause:
+    except _UNREADABLE as cause:
         raise FixConfig(
             "import.unreadable",
             remedy=f"is it really a file of format {chosen}? formats: {', '.join(FileFormat)}",

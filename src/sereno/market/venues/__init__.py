@@ -22,3 +22,10 @@ def make_venue(settings: VenueSettings, *, base_url: str = "", clock: Clock) -> 
         base_url=base_url or settings.base_url,
         clock=clock,
     )
+
+
+def exchange_ids() -> frozenset[str]:
+    """Every exchange that ccxt knows."""
+    import ccxt
+
+    return frozenset(ccxt.exchanges)

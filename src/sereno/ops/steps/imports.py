@@ -1,76 +1,143 @@
-"""Behind `sereno import-candles`: files into the lake, bad rows told one by one."""
+"""Behind `sereno import-candles`: files into the lake one by one, bad rows told one by one."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sereno.core.errors import FixConfig
-from sereno.core.instrument import Instrument, Series
-from sereno.core.timeframe import Timeframe
+from sereno.core.errors import FixConfig, SkipThis
+from sereno.ops.progress import Tell
 
 if TYPE_CHECKING:
+    from sereno.market.imports import Imported, Told
     from sereno.ops.app import Desk
+    from sereno.store.lake_words import Appended
 
 MOST_ERRORS = 20
+FREQTRADE = "freqtrade"  # its data folder, whichever of its two formats a file is of
 SUFFIXES = (".csv", ".parquet", ".feather", ".json", ".zip", ".gz")
 
 
-def import_files(
-    desk: Desk, path: Path, symbol: str, timeframe: str, form: str
-) -> tuple[tuple[str, ...], int]:
-    """Store the candles of a file or of a folder's files; (lines for the terminal, bad rows).
+class FileEnd(StrEnum):
+    """How it ended with one file."""
 
-    Raises FixConfig when there is no such file, or nothing says which series it holds.
+    STORED = "stored"
+    BAD_ROWS = "stored but for bad rows"
+    LEFT_OUT = "left out"
+    REFUSED = "refused"
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nobody needs to look at it."""
+        return self in (FileEnd.STORED, FileEnd.LEFT_OUT)
+
+
+@dataclass(frozen=True, slots=True)
+class FileDone:
+    """One file: how it ended, the words for the terminal, candles that were new."""
+
+    end: FileEnd
+    lines: tuple[str, ...]
+    added: int = 0
+
+
+def files_at(path: Path) -> tuple[Path, ...]:
+    """The file, or every file below the folder that may hold candles.
+
+    Raises FixConfig when there is none.
     """
-    from sereno.market.imports import import_candles
-
     if not path.exists():
         raise FixConfig("import.no_file", remedy="check the path", path=path)
-    files = [path] if path.is_file() else sorted(p for p in path.iterdir() if p.suffix in SUFFIXES)
-    if not files:
+    if not path.is_dir():
+        return (path,)
+    found = sorted(
+        one
+        for one in path.rglob("*")
+        if one.suffix.lower() in SUFFIXES and not one.name.startswith(".") and one.is_file()
+    )
+    if not found:
         raise FixConfig(
             "import.empty_folder", remedy=f"expected files ending in {', '.join(SUFFIXES)}", path=path
         )
-    lines: list[str] = []
-    bad = 0
-    for file in files:
-        series = _series(desk, file, symbol, timeframe)
-        now = desk.clock.now_ms()
-        found = import_candles(file, series, _form(form, file), now=now)
-        done = desk.lake.append(series, found.candles, source=f"file:{file.name}", mode=desk.mode, now=now)
-        bad += len(found.errors)
-        lines.append(
-            f"{file.name} → {series.key}: {done.added} added, {done.unchanged} known, "
-            f"{len(done.corrections)} corrected, {len(found.errors)} bad rows"
-        )
-        lines += [f"  row {error.row}: {error.reason}" for error in found.errors[:MOST_ERRORS]]
-        if len(found.errors) > MOST_ERRORS:
-            lines.append(f"  and {len(found.errors) - MOST_ERRORS} more")
-    return tuple(lines), bad
+    return tuple(found)
+
+
+def import_files(
+    desk: Desk, path: Path, told: Told, form: str, *, tell: Tell, still_ours: Callable[[], None]
+) -> Iterator[FileDone]:
+    """Store the candles of a file or of a folder's files; each stays stored whatever becomes of the next.
+
+    tell         progress in files
+    still_ours   called before each file is stored; raises when the lake may no longer be written
+
+    A file of a folder that cannot be used is told and passed over; a file that was named by itself raises
+    FixConfig or SkipThis.
+    """
+    _refuse_unknown_format(form)
+    files = files_at(path)
+    for number, file in enumerate(files):
+        tell("files", number, len(files))
+        name = str(file.relative_to(path)) if path.is_dir() else file.name
+        try:
+            done = _import_file(desk, file, name, told, form, still_ours)
+        except (FixConfig, SkipThis) as error:
+            if not path.is_dir():
+                raise
+            done = _passed_over(name, error)
+        yield done
+    tell("files", len(files), len(files))
+
+
+def summary(done: list[FileDone]) -> str:
+    """One line for the end of a folder."""
+    count = {end: sum(one.end is end for one in done) for end in FileEnd}
+    told = ", ".join(f"{number} {end}" for end, number in count.items() if number)
+    return f"{len(done)} files: {told}; {sum(one.added for one in done)} candles added"
+
+
+def _import_file(
+    desk: Desk, file: Path, name: str, told: Told, form: str, still_ours: Callable[[], None]
+) -> FileDone:
+    from sereno.market.imports import Otherwise, import_candles, series_of
+    from sereno.market.venues import exchange_ids
+
+    venue = desk.settings.venue
+    series = series_of(file, told, Otherwise(venue.name, venue.market, exchange_ids))
+    now = desk.clock.now_ms()
+    found = import_candles(file, series, _form(form, file), now=now)
+    still_ours()
+    stored = desk.lake.append(series, found.candles, source=f"file:{file.name}", mode=desk.mode, now=now)
+    end = FileEnd.BAD_ROWS if found.errors else FileEnd.STORED
+    return FileDone(end, _lines(f"{name} → {series.key}", stored, found), stored.added)
+
+
+def _lines(what: str, stored: Appended, found: Imported) -> tuple[str, ...]:
+    rest = len(found.errors) - MOST_ERRORS
+    return (
+        f"{what}: {stored.added} added, {stored.unchanged} known, {len(stored.corrections)} corrected, "
+        f"{len(found.errors)} bad rows",
+        *(f"  row {error.row}: {error.reason}" for error in found.errors[:MOST_ERRORS]),
+        *((f"  and {rest} more",) if rest > 0 else ()),
+    )
+
+
+def _passed_over(name: str, error: FixConfig | SkipThis) -> FileDone:
+    end = FileEnd.LEFT_OUT if error.event == "import.no_candles" else FileEnd.REFUSED
+    return FileDone(end, (f"{name}: {end}: {error}",))
+
+
+def _refuse_unknown_format(form: str) -> None:
+    from sereno.market.imports import FileFormat
+
+    known = {*FileFormat, FREQTRADE}
+    if form not in known:
+        raise FixConfig("import.unknown_format", remedy=f"name one of {', '.join(sorted(known))}", given=form)
 
 
 def _form(form: str, file: Path) -> str:
-    if form == "freqtrade":
+    if form == FREQTRADE:
         return "freqtrade-json" if ".json" in file.name else "freqtrade-feather"
     return form
-
-
-def _series(desk: Desk, file: Path, symbol: str, timeframe: str) -> Series:
-    from sereno.market.imports import series_of_name
-
-    named = series_of_name(file)
-    if symbol:
-        venue = desk.settings.venue
-        instrument = Instrument.parse(symbol, venue=venue.name, market=venue.market)
-    elif named:
-        instrument = named.instrument
-    else:
-        raise FixConfig(
-            "import.which_series", remedy="name it: --instrument BTC/USDT --timeframe 1h", file=file.name
-        )
-    if timeframe:
-        return Series(instrument, Timeframe(timeframe))
-    if named:
-        return Series(instrument, named.timeframe)
-    raise FixConfig("import.which_series", remedy="name it: --timeframe 1h", file=file.name)

@@ -92,21 +92,40 @@ def backtest(folds: int, symbols: tuple[str, ...], since: str) -> int:
     return 0
 
 
-def import_candles(path: Path, symbol: str, timeframe: str, form: str) -> int:
-    """Put files into the lake; exit code 1 if any row was bad."""
+def import_candles(
+    path: Path, *, symbol: str, timeframe: str, venue: str, form: str, patience_s: float
+) -> int:
+    """Put files into the lake; exit code 1 if any file was refused or any row was bad."""
     settings = context.loaded().settings
     if settings.mode is Mode.SIM:
         raise FixConfig(
             "import.simulated", remedy="a simulated world makes its own candles: add --set mode=paper"
         )
+    from sereno.market.imports import told_by
     from sereno.ops.app import Desk
-    from sereno.ops.steps.imports import import_files
+    from sereno.ops.bars import bars
+    from sereno.ops.steps.imports import import_files, summary
+    from sereno.ops.turn import turn_of
 
-    with Desk(settings) as desk:
-        lines, bad = import_files(desk, path, symbol, timeframe, form)
-    for line in lines:
-        print(line)
-    return 1 if bad else 0
+    told = told_by(symbol, timeframe, venue)
+    done = []
+    # bars would take what goes to a pipe through themselves
+    pipe = None if sys.stdout.isatty() else sys.stdout
+    with (
+        Desk(settings) as desk,
+        turn_of(desk, "collector", patience_s=patience_s, waiting=_say_waiting) as ours,
+        bars() as tell,
+    ):
+        for file in import_files(desk, path, told, form, tell=tell, still_ours=ours):
+            print(*file.lines, sep="\n", file=pipe, flush=True)
+            done.append(file)
+    if path.is_dir():
+        print(summary(done))
+    return 0 if all(one.end.is_well for one in done) else 1
+
+
+def _say_waiting() -> None:
+    sys.stderr.write("sereno: the collector writes just now: waiting for it\n")
 
 
 def _run_watched(job: Job) -> int:

@@ -142,17 +142,26 @@ def backtest(
 
 @app.command("import-candles")
 def import_candles(
-    path: Annotated[Path, typer.Argument(help="file, or folder of files")],
+    path: Annotated[Path, typer.Argument(help="file, or folder of files, those of its folders included")],
     instrument: Annotated[str, typer.Option(help="pair; else taken from the file's name")] = "",
     timeframe: Annotated[str, typer.Option(help="1m … 1w; else taken from the file's name")] = "",
+    venue: Annotated[str, typer.Option(help="exchange; else taken from the name or the folder")] = "",
     form: Annotated[
         str, typer.Option("--format", help="binance-vision, freqtrade, csv, parquet or auto")
     ] = "auto",
+    wait_s: Annotated[
+        float,
+        typer.Option("--wait", min=0, max=7200, help="seconds to wait for a collector that runs just now"),
+    ] = 60,
 ) -> None:
-    """Put candles from files into the lake; bad rows are listed, good ones are kept."""
+    """Put candles from files into the lake; bad rows and files are listed, good ones are kept."""
     from sereno.surfaces.cli import desk
 
-    raise typer.Exit(desk.import_candles(path, instrument, timeframe, form))
+    raise typer.Exit(
+        desk.import_candles(
+            path, symbol=instrument, timeframe=timeframe, venue=venue, form=form, patience_s=wait_s
+        )
+    )
 
 
 @app.command("signals")
