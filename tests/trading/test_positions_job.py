@@ -257,6 +257,7 @@ def test_an_account_that_was_never_opened_enters_nothing(ledger: Ledger) -> None
     done = advance(ledger, bars(QUIET, QUIET))
     assert done.reasons == {"no_account": 1} or done.reasons == {"signal_late": 1}
     assert everything(ledger)["positions"] == []
+    opened(ledger, now=START + 2 * HOUR_MS)  # refusals are no history
 
 
 def test_trap_a12_14_a_signal_whose_entry_candle_is_over_is_refused_as_late(ledger: Ledger) -> None:

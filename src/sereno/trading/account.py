@@ -18,6 +18,7 @@ from sereno.trading.risk_limits import opened_state
 
 PENDING_LIMIT = 1000
 RESTORED = "risk.restored"
+_OF_A_HISTORY = tuple(status for status in OrderStatus if status is not OrderStatus.REFUSED)
 
 
 def open_account(
@@ -31,7 +32,7 @@ def open_account(
     with ledger.begin() as tx:
         if equity.latest(tx, mode, account) or positions.recent(tx, mode, account, 1):
             return False
-        if orders.recent(tx, mode, account, 1):
+        if any(orders.recent(tx, mode, account, 1, status=status) for status in _OF_A_HISTORY):
             return False
         state = opened_state(mode, account, initial_equity_quote, now)
         before = risk_state.load(tx, mode, account)
