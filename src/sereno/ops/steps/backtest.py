@@ -10,6 +10,7 @@ from sereno.core.errors import SkipThis
 from sereno.core.instrument import Series
 from sereno.core.timeframe import UtcMs, iso
 from sereno.ops.progress import Tell
+from sereno.ops.provenance import backtest_words
 
 if TYPE_CHECKING:
     from sereno.features.frame import FeatureFrame
@@ -90,7 +91,7 @@ def backtest_desk(
     if not results:
         raise SkipThis("backtest.nothing", remedy="; ".join(lines) or "no such instrument")
     path = desk.paths.reports / REPORT
-    write_backtest_report(path, results)
+    write_backtest_report(path, results, notes=(backtest_words(desk.settings),))
     return (*lines, f"report: {path}")
 
 
