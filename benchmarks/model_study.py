@@ -13,7 +13,7 @@ import argparse
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,14 @@ from sereno.labels.kernel import walk
 from sereno.models.baseline import fit_baseline
 from sereno.models.boost import MAX_BIN, OBJECTIVES, PATIENCE, TAIL_FRAC, TreeParams, answer
 from sereno.models.calibration import fit_calibrator, renormalised
-from sereno.models.contract import Role
+from sereno.models.contract import Role, silent
 from sereno.models.dataset import Dataset, join
 from sereno.models.evaluate import row_losses
 from sereno.models.gate import BLOCK_HORIZONS, block_p_value
 from sereno.models.lean import lean_xgboost
+from sereno.models.pool import pooled
 from sereno.models.splits import chain, expanding, tail_split
+from sereno.models.tune import tune
 
 PAIRS = ("BTCUSDT", "ETHUSDT")
 FIRST_FRAC, CALIBRATION_FRAC = 0.4, 0.2
@@ -54,6 +56,8 @@ class Variant:
     without        families of features that are left out
     vector         one tree for all outputs of a round, so that they share its splits
     trusting       share of the calibrated departure from the baseline that is believed
+    trials         of a search for parameters in each fold; 0 takes `params`
+    pool_search    the search, too, is on the rows of both pairs
     """
 
     name: str
@@ -67,11 +71,16 @@ class Variant:
     without: tuple[str, ...] = ()
     vector: bool = False
     trusting: float = 1.0
+    trials: int = 0
+    pool_search: bool = False
 
 
 SHY = TreeParams(depth=2, learning_rate=0.03, leaf_rows=400.0, row_frac=0.5, column_frac=0.3, ridge=60.0)
 VARIANTS = (
-    Variant("as it is"),
+    Variant("plain"),
+    Variant("searched", trials=6),
+    Variant("searched, pooled", trials=6, pooled=True),
+    Variant("searched on the pool, pooled", trials=6, pooled=True, pool_search=True),
     Variant("shy trees", SHY, rounds=250),
     Variant("forest of 4", forest=4),
     Variant("recency, 1 year", recency_bars=8766.0),
@@ -219,6 +228,12 @@ def gain(
     cuts = (0, round(len(past) * (1.0 - CALIBRATION_FRAC)), len(past))
     train, late = chain(data.ts[past], data.end_ms[past], cuts, embargo_bars=MODELS.embargo_bars)
     kept = columns(data, variant)
+    if variant.trials:
+        rows = data.rows(past[train])
+        seen = pooled(rows, [other.data]) if other is not None and variant.pool_search else rows
+        settings = MODELS.model_copy(update={"trials": variant.trials, "threads": threads})
+        found = tune(role, seen, settings=settings, stage="", progress=silent)
+        variant = replace(variant, params=found.params)
     booster = fitted(role, own, past[train], variant, other=other, threads=threads)
     calibration, test = data.rows(past[late]), data.rows(ahead)
     raw = np.asarray(booster.inplace_predict(calibration.x[:, kept]), dtype=np.float64)
