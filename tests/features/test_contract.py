@@ -156,8 +156,3 @@ def test_only_higher_timeframes_are_joined(timeframe: Timeframe, higher: set[str
 def test_look_backs_are_moderate() -> None:
     assert base_warm_up_bars(Timeframe.H1) <= 220
     assert warm_up_bars(Timeframe.H1) <= 30 * 24
-
-
-def test_the_documentation_is_in_step() -> None:
-    page = Path(__file__).parents[2] / "docs" / "features.md"
-    assert page.read_text() == document(), "write it again: sereno.features.registry.document()"

@@ -14,7 +14,6 @@ from sereno.core.timeframe import DAY_MS, HOUR_MS, MINUTE_MS
 from sereno.ops.address import SIM_ADDRESS
 from sereno.ops.app import open_desk_ledger
 from sereno.ops.first_pass import steps_of
-from sereno.ops.jobs import JOBS
 from sereno.ops.scheduler import Scheduler
 from sereno.ops.simulator_child import living_simulator
 from sereno.ops.snapshot import take_snapshot
@@ -123,7 +122,6 @@ def test_daemons_are_started_by_the_first_tick(name: str) -> None:
     bench.scheduler.tick()
     assert len(bench.starts_of(name)) == 1
     assert bench.scheduler.daemons_alive()[name]
-    assert len(JOBS) == 8
 
 
 def test_at_wall_speed_triggers_stop_before_children_end_and_threads_after(

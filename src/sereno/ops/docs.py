@@ -137,11 +137,20 @@ def metrics_page() -> str:
     return "\n".join(lines)
 
 
+def features_page() -> str:
+    """`docs/features.md`, from the registry of features."""
+    from sereno.features.registry import document
+
+    title, _, rest = document().partition("\n")
+    return f"{title}\n{NOTICE}\n{rest}"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "jobs.md": jobs_page,
     "settings.md": settings_page,
     "migrating.md": migrating_page,
     "metrics.md": metrics_page,
+    "features.md": features_page,
 }
 
 
