@@ -152,7 +152,7 @@ def test_funding(ask, replies) -> None:
     assert told == [FundingRate(1672041600000, 0.0001)]
 
 
-def test_trap_a30_18_a_missing_number_is_missing(ask) -> None:
+def test_trap_a30_6_a30_18_a_missing_number_is_missing(ask) -> None:
     """No price, no rate: an error with a name, never a number from elsewhere."""
     empty = {"retCode": 0, "retMsg": "OK", "result": {"category": "spot", "list": [{"symbol": "BTCUSDT"}]}}
     with pytest.raises(SkipThis, match=r"venue\.no_price"):

@@ -40,6 +40,7 @@ __all__ = [
 ]
 
 _PROOF = object()
+_SIDES = {Decision.LONG: Side.LONG, Decision.SHORT: Side.SHORT}
 _LEAST = Decimal(1).scaleb(-MONEY_PLACES)
 
 
@@ -124,7 +125,12 @@ def entry_order(
 
     A refused one is kept with the reason and the quantity that the signal proposed, which the ledger
     wants above 0.
+
+    Raises StopTrading for a signal that chose no side.
     """
+    side = _SIDES.get(signal.decision)
+    if side is None:
+        raise StopTrading("signal.without_side", remedy="nothing is entered on it", signal=signal.signal_id)
     order_id = entry_order_id(signal, view.account)
     return Order(
         order_id=order_id,
@@ -132,7 +138,7 @@ def entry_order(
         account=view.account,
         instrument=signal.series.instrument,
         purpose=OrderPurpose.ENTRY,
-        side=Side.LONG if signal.decision is Decision.LONG else Side.SHORT,
+        side=side,
         quantity_base=quantity or signal.position_size or _LEAST,
         status=status,
         created_ms=signal.ts,
