@@ -9,6 +9,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -232,7 +233,7 @@ def test_the_desk_survives_the_death_of_each_of_its_processes(world: Path) -> No
         from tests.ops.running import is_gone
 
         for child in children:
-            until(lambda child=child: is_gone(child), what="the end of the orphans")
+            until(partial(is_gone, child), what="the end of the orphans")
     again = sereno(world, "up", "--once")
     assert again.returncode == 0, again.stdout + again.stderr
     done = records(world)
