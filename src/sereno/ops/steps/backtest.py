@@ -51,6 +51,7 @@ def walked(
     """Models re-trained per fold over the stored candles, and their joined forecasts traded."""
     from sereno.features.frame import compute
     from sereno.models.walkforward import walk_forward
+    from sereno.ops.steps.peers import peers_of
 
     settings = desk.settings
     candles = desk.lake.candles(series, since)
@@ -61,6 +62,7 @@ def walked(
         models=settings.models,
         barriers=settings.barriers,
         costs=settings.costs,
+        peers=peers_of(desk, series, since),
         progress=tell,
     )
     frame = compute(candles, atr_bars=settings.barriers.atr_bars)
