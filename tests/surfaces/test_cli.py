@@ -265,3 +265,10 @@ def test_a_simulated_world_takes_no_files(monkeypatch: pytest.MonkeyPatch, own_f
     monkeypatch.setenv("SERENO_MODE", "sim")
     (own_folder / "x.csv").write_text("")
     assert call("import-candles", "x.csv") == 2
+
+
+def test_a_revision_may_begin_with_a_minus(capsys: pytest.CaptureFixture[str]) -> None:
+    """As docs/howto/postgresql.md writes it."""
+    assert call("db", "upgrade") == 0
+    assert call("db", "downgrade", "-1") == 0, capsys.readouterr().err
+    assert call("db", "upgrade") == 0

@@ -304,7 +304,7 @@ def db_upgrade(revision: Annotated[str, typer.Argument(help="schema revision")] 
     tables.migrate(revision, down=False)
 
 
-@db_app.command("downgrade")
+@db_app.command("downgrade", context_settings={"ignore_unknown_options": True})  # -1 is a revision
 def db_downgrade(revision: Annotated[str, typer.Argument(help="schema revision, for example -1")]) -> None:
     """Take the ledger's schema down."""
     from sereno.surfaces.cli import tables
