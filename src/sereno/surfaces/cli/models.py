@@ -90,10 +90,10 @@ def rollback(symbol: str, timeframe: str, *, role: str, why: str) -> None:
             _note(desk, series, back, pin, "models.rollback", {"before": dict(before), "why": why})
             for name, version in sorted(back.items()):
                 say(f"{name} of {series.key} is served by {version} again, {HELD}")
-    for refusal in failed:
-        say(str(refusal))
     if len(failed) == len(asked):
         raise failed[0]
+    for refusal in failed:
+        say(str(refusal))
 
 
 def release(symbol: str, timeframe: str, *, role: str) -> None:
