@@ -43,7 +43,7 @@ def test_other_cost_settings_leave_the_fee_to_the_venue(tmp_path: Path) -> None:
 
 
 def test_a_venue_whose_schedule_is_not_known_has_the_general_default(tmp_path: Path) -> None:
-    assert shown(tmp_path, **{"venue.name": "kraken"}) == ("10.0", "default")
+    assert shown(tmp_path, **{"venue.name": "kraken", "mode": "paper"}) == ("10.0", "default")
 
 
 def test_settings_made_in_code_resolve_alike() -> None:

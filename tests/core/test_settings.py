@@ -37,9 +37,9 @@ def test_later_layers_win_and_each_value_knows_its_layer(tmp_path: Path) -> None
         SERENO_VENUE__RETRIES="5",
     )
     assert (got.settings.sim.edge, got.settings.sim.seed, got.settings.venue.retries) == (0.1, 2, 5)
-    assert got.sources["sim.edge"] == "sereno.toml"
-    assert got.sources["sim.seed"] == ".env"
-    assert got.sources["venue.retries"] == "environment"
+    assert got.sources["sim.edge"] == str(tmp_path / "sereno.toml")
+    assert got.sources["sim.seed"] == f"{tmp_path / '.env'}: SERENO_SIM__SEED"
+    assert got.sources["venue.retries"] == "environment: SERENO_VENUE__RETRIES"
 
 
 def test_command_line_is_strongest(tmp_path: Path) -> None:
@@ -53,13 +53,68 @@ def test_lists_may_be_written_with_commas(tmp_path: Path) -> None:
     assert got.settings.candles.timeframes == (Timeframe.M5, Timeframe.H1)
 
 
+def test_lists_may_be_written_as_json(tmp_path: Path) -> None:
+    got = loaded(
+        tmp_path,
+        SERENO_VENUE__INSTRUMENTS='["BTC/USDT", "eth/usdt"]',
+        SERENO_CANDLES__TIMEFRAMES=' ["5m","1h"]',
+        SERENO_CANDLES__BESIDE="[]",
+    )
+    assert got.settings.venue.instruments == ("BTC/USDT", "ETH/USDT")
+    assert got.settings.candles.timeframes == (Timeframe.M5, Timeframe.H1)
+    assert got.settings.candles.beside == ()
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("BTCUSDT", "BTC/USDT"),
+        ("ethbtc", "ETH/BTC"),
+        ("BTCFDUSD", "BTC/FDUSD"),
+        ("BTCBUSD", "BTC/BUSD"),
+        ("BTCUSD", "BTC/USD"),
+        ("SOLEUR", "SOL/EUR"),
+        ("1000PEPEUSDT", "1000PEPE/USDT"),
+        ("USDTUSDC", "USDT/USDC"),
+        ("BTC/USDT:USDT", "BTC/USDT"),
+    ],
+)
+def test_pairs_may_be_written_without_a_slash(tmp_path: Path, written: str, read: str) -> None:
+    assert loaded(tmp_path, SYMBOLS=written).settings.venue.instruments == (read,)
+
+
+@pytest.mark.parametrize("written", ["USDT", "BTC", "BTCXYZ", "AUSDT", "BTC-USDT", "BTCUSDT,BTC/USDT"])
+def test_a_pair_that_cannot_be_told_is_refused(tmp_path: Path, written: str) -> None:
+    with pytest.raises(FixConfig, match=r"venue\.instruments = .*SYMBOLS"):
+        loaded(tmp_path, SYMBOLS=written)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("postgresql+psycopg://me:pass@host:5432/db", "postgresql://host/db", "postgres://host/db"),
+        *("sqlite:////var/lib/ledger.sqlite3", "sqlite:///ledger.sqlite3", ""),
+    ],
+)
+def test_addresses_of_databases_that_can_be_used(tmp_path: Path, url: str) -> None:
+    got = loaded(tmp_path, SERENO_LEDGER__DATABASE_URL=url).settings
+    assert got.ledger.database_url.get_secret_value() == url
+
+
+def test_the_simulated_venues_are_those_of_the_simulator() -> None:
+    from sereno.core.settings.relations import SIMULATED_VENUES
+    from sereno.sim.world import SPOKEN
+
+    assert set(SIMULATED_VENUES) == set(SPOKEN)
+
+
 @pytest.mark.parametrize(
     ("env", "told"),
     [
         ({"SERENO_SIM__EGDE": "0.1"}, "did you mean SERENO_SIM__EDGE"),
-        ({"SERENO_SIM__EDGE": "7"}, "sim.edge = '7' (environment)"),
-        ({"RISK_MAX": "3"}, "signals.risk_max = '3' (environment (alias))"),
-        ({"SERENO_VENUE__INSTRUMENTS": "BTCUSDT"}, "for example BTC/USDT"),
+        ({"SERENO_SIM__EDGE": "7"}, "sim.edge = '7' (environment: SERENO_SIM__EDGE)"),
+        ({"RISK_MAX": "3"}, "signals.risk_max = '3' (environment: RISK_MAX (old name))"),
+        ({"SERENO_VENUE__INSTRUMENTS": "BTCXYZ"}, "for example BTC/USDT"),
         ({"SERENO_CANDLES__TIMEFRAMES": "1w"}, "choose from 5m to 1d"),
         ({"SERENO_API__HOST": "0.0.0.0"}, "set api.token"),
         ({"SERENO_BARRIERS__TARGET_ATR": "1"}, "no signal could ever pass"),
@@ -78,6 +133,14 @@ def test_lists_may_be_written_with_commas(tmp_path: Path) -> None:
         ({"SERENO_JOBS__TIMEZONE": ""}, "no time zone"),
         ({"SERENO_JOBS__TIMEZONE": "../../etc/passwd"}, "no time zone"),
         ({"SERENO_VENUE__NAME": "../binance"}, "venue.name = '../binance'"),
+        ({"SERENO_VENUE__NAME": "kraken"}, "venue.name = kraken in mode sim: the simulator speaks binance"),
+        ({"EXCHANGE": "okx"}, "venue.name = okx in mode sim"),
+        ({"SERENO_LEDGER__DATABASE_URL": "nonsense"}, "ledger.database_url = ******** (environment"),
+        ({"DATABASE_URL": "mysql://me@host/db"}, "write postgresql+psycopg://USER@HOST/NAME or sqlite:////"),
+        ({"SERENO_LEDGER__DATABASE_URL": "sqlite://"}, "no address of a database"),
+        ({"SERENO_VENUE__INSTRUMENTS": '["BTC/USDT"'}, "venue.instruments = '[\"BTC/USDT\"' (environment"),
+        ({"SERENO_VENUE__INSTRUMENTS": '["BTC/USDT"'}, "no JSON list"),
+        ({"SERENO_VENUE__INSTRUMENTS": "[1]"}, "venue.instruments"),
     ],
 )
 def test_what_cannot_be_is_refused_with_its_remedy(tmp_path: Path, env: dict[str, str], told: str) -> None:
@@ -89,7 +152,7 @@ def test_what_cannot_be_is_refused_with_its_remedy(tmp_path: Path, env: dict[str
 def test_unknown_key_in_the_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FixConfig) as refusal:
         loaded(tmp_path, toml="[venu]\nname = 'x'\n")
-    assert "venu is no setting (sereno.toml)" in str(refusal.value)
+    assert f"venu is no setting ({tmp_path / 'sereno.toml'})" in str(refusal.value)
 
 
 def test_a_broken_file_is_named(tmp_path: Path) -> None:
@@ -117,6 +180,13 @@ SAMPLES = {
     "RECOMMENDATION_UPDATE_TIME": ("12:00", "12:00"),
     "PAPER_MODE": ("true", Mode.PAPER),
     "SLSBOT_MODE": ("demo", Mode.PAPER),
+    "BOT_MODE": ("test", Mode.PAPER),
+    "MAX_POSITION_SIZE": ("0.4", 0.4),
+    "RISK_COOLDOWN_MINUTES": ("90", 1.5),
+    "SLS_API_PORT": ("8002", 8002),
+    "MONITOR_TELEGRAM_TOKEN": ("t", "t"),
+    "MONITOR_TELEGRAM_CHAT_ID": ("7", "7"),
+    "CEREBRO_TRAIN_SEED": ("5", 5),
     "LIVE_CONFIRM_TOKEN": ("word", "word"),
     "SYMBOLS": ("SOL/USDT", ("SOL/USDT",)),
     "TIMEFRAME": ("4h", (Timeframe.H4,)),
@@ -155,8 +225,13 @@ SAMPLES = {
 @pytest.mark.parametrize("alias", [a for a in ALIASES if a.name != "LIVE_MODE"], ids=lambda a: a.name)
 def test_every_alias_sets_its_key(tmp_path: Path, alias) -> None:
     given, expected = SAMPLES[alias.name]
-    venue = {"SERENO_VENUE__NAME": "bybit"} if alias.name.startswith("BYBIT") else {}
-    assert value_of(loaded(tmp_path, **{alias.name: given}, **venue).settings, alias.key) == expected
+    around = {"SERENO_VENUE__NAME": "bybit"} if alias.name.startswith("BYBIT") else {}
+    if alias.key.startswith("venue."):
+        around["SERENO_MODE"] = "paper"
+    got = loaded(tmp_path, **{alias.name: given}, **around)
+    assert value_of(got.settings, alias.key) == expected
+    assert got.sources[alias.key] == f"environment: {alias.name} (old name)"
+    assert got.unused == ()
 
 
 def test_keys_of_another_venue_do_not_leak(tmp_path: Path) -> None:

@@ -81,9 +81,9 @@ def test_config_show_tells_where_values_come_from_and_masks_secrets(
     monkeypatch.setenv("TELEGRAM_BOT_TOKEN", "do-not-show-me")
     assert call("config", "show", "--set", "risk.losing_streak=5") == 0
     told = capsys.readouterr().out
-    assert "signals.prob_min\t0.5\tsereno.toml" in told
+    assert f"signals.prob_min\t0.5\t{own_folder / 'sereno.toml'}" in told
     assert "risk.losing_streak\t5\tcommand line" in told
-    assert "environment (alias)" in told
+    assert "environment: TELEGRAM_BOT_TOKEN (old name)" in told
     assert "do-not-show-me" not in told
 
 

@@ -57,6 +57,24 @@ class Instrument:
         return cls.parse(symbol, venue=venue, market=Market(market))
 
 
+QUOTES = (
+    *("USDT", "USDC", "BUSD", "FDUSD", "TUSD", "USD", "DAI"),
+    *("EUR", "GBP", "TRY", "BRL", "JPY", "AUD"),
+    *("BTC", "ETH", "BNB", "SOL"),
+)
+_LEAST_BASE = 2
+
+
+def with_slash(symbol: str) -> str:
+    """`BTCUSDT` as `BTC/USDT`: the longest known quote that leaves a base. Anything else as it is."""
+    text = symbol.strip().upper()
+    if not text.isalnum():
+        return symbol
+    fits = [q for q in QUOTES if text.endswith(q) and len(text) - len(q) >= _LEAST_BASE]
+    quote = max(fits, key=len, default="")
+    return f"{text.removesuffix(quote)}/{quote}" if quote else symbol
+
+
 @dataclass(frozen=True, slots=True)
 class InstrumentRules:
     """The venue's grid: price tick and lot in quote and base, and the smallest order."""

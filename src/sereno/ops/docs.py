@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from sereno.core.settings import ApiSettings, Settings, keys_of
 from sereno.core.settings.aliases import ALIASES
+from sereno.core.settings.retired import RETIRED, Retired
 from sereno.ops.jobs import JOBS, Daemon, Job, daily_signals
 from sereno.ops.metric_table import METRICS
 
@@ -63,7 +64,8 @@ def settings_page() -> str:
         "Defaults, then `sereno.toml`, `.env`, the environment, `--set key=value`: later ones win.",
         "`signals.prob_min` is written `[signals] prob_min = 0.45` in the file and",
         "`SERENO_SIGNALS__PROB_MIN=0.45` in the environment. `sereno config show` prints what is in force",
-        "and where it came from. An unknown key refuses to start.",
+        "and which variable or file set it. An unknown key refuses to start. A list is written with commas,",
+        'or as JSON: `BTC/USDT,ETH/USDT`, `["BTC/USDT", "ETH/USDT"]`.',
         "",
         "| key | default | meaning |",
         "|---|---|---|",
@@ -107,8 +109,26 @@ def migrating_page() -> str:
         "|---|---|---|---|",
         *(f"| `{a.name}` | `{a.key}` | {a.origin} | {_cell(a.note)} |" for a in ALIASES),
         "",
+        "Two of them that set one key to different values are refused, with both names. One that changes",
+        "nothing (a name of ours sets the key, or it is for another venue) is told by `sereno config check`.",
+        "",
+        "## Names that do not carry over",
+        "",
+        "They change nothing. `sereno config check` tells of those that are set, save the ones that other",
+        "programs use as well (marked *common*).",
+        "",
+        "| name | used by | instead |",
+        "|---|---|---|",
+        *(_retired_row(rule) for rule in RETIRED),
+        "",
     ]
     return "\n".join(lines)
+
+
+def _retired_row(rule: Retired) -> str:
+    names = ", ".join(f"`{name}`" for name in rule.names)
+    common = " *(common)*" if rule.generic else ""
+    return f"| {names}{common} | {rule.origin} | {_cell(rule.instead)} |"
 
 
 def metrics_page() -> str:

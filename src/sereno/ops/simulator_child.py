@@ -39,7 +39,7 @@ class SimulatorChild:
     @classmethod
     def start(cls, settings: Settings, launch: Launch) -> SimulatorChild | None:
         """Begin with its clock at rest; None where none is needed, or where one runs that is used as it is."""
-        if settings.mode is not Mode.SIM or settings.venue.base_url:
+        if settings.mode is not Mode.SIM:
             return None
         if living_simulator(settings.paths.run / SIM_ADDRESS):
             _log.info("sim.found")

@@ -1,6 +1,7 @@
 """Settings: read once into frozen sections, checked before anything starts."""
 
-from sereno.core.settings.load import Loaded, is_secret, keys_of, load, rows_of
+from sereno.core.settings.keys import is_secret, keys_of
+from sereno.core.settings.load import Loaded, load, rows_of
 from sereno.core.settings.model import Settings
 from sereno.core.settings.paths import Paths
 from sereno.core.settings.relations import is_loopback

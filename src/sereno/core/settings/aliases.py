@@ -27,6 +27,14 @@ def _truth(value: str) -> bool:
     return value.strip().lower() in {"1", "true", "yes", "on"}
 
 
+def _hours(minutes: str) -> str:
+    """What is no number is handed on as it is, and refused with the key."""
+    try:
+        return repr(float(minutes) / 60.0)
+    except ValueError:
+        return minutes
+
+
 def _database_url(value: str) -> str:
     """SQLAlchemy's driver name made explicit: psycopg 3."""
     for plain in ("postgresql://", "postgres://"):
@@ -81,6 +89,7 @@ ALIASES: tuple[Alias, ...] = (
         "`test` and `demo` are mode paper, `real` is mode live; any other word is refused",
         _mode_of_word,
     ),
+    Alias("BOT_MODE", "mode", "Ayram", "as `SLSBOT_MODE`", _mode_of_word),
     Alias("LIVE_CONFIRM_TOKEN", "live_confirm_token", "bot-cripto"),
     Alias(
         "PROB_MIN",
@@ -107,22 +116,36 @@ ALIASES: tuple[Alias, ...] = (
     Alias("MAX_DAILY_DRAWDOWN", "risk.max_daily_loss_frac", "bot-cripto"),
     Alias("LIVE_MAX_DAILY_LOSS", "risk.max_daily_loss_frac", "bot-cripto"),
     Alias("MAX_WEEKLY_DRAWDOWN", "risk.max_weekly_loss_frac", "bot-cripto"),
+    Alias(
+        "MAX_POSITION_SIZE", "risk.max_position_frac", "bot-cripto", "largest notional as a share of equity"
+    ),
+    Alias(
+        "RISK_COOLDOWN_MINUTES",
+        "risk.losing_streak_pause_h",
+        "bot-cripto",
+        "minutes; the pause after `risk.losing_streak` losses in a row",
+        _hours,
+    ),
     Alias("EXCHANGE", "venue.name", "bot-cripto"),
     Alias("DATA_PROVIDER", "venue.name", "bot-cripto"),
-    Alias("SYMBOLS", "venue.instruments", "bot-cripto"),
+    Alias("SYMBOLS", "venue.instruments", "bot-cripto", "`BTCUSDT` is read as `BTC/USDT`"),
     Alias("TIMEFRAME", "candles.timeframes", "bot-cripto"),
-    Alias("BINANCE_API_BASE_URL", "venue.base_url", "One Smart Trade"),
-    Alias("BYBIT_BASE_URL", "venue.base_url", "SLS_Bot"),
+    Alias("BINANCE_API_BASE_URL", "venue.base_url", "One Smart Trade", "not in mode sim"),
+    Alias("BYBIT_BASE_URL", "venue.base_url", "SLS_Bot", "not in mode sim"),
     Alias("BINANCE_API_KEY", "venue.api_key", "AMI", "only while `venue.name` is binance"),
     Alias("BINANCE_API_SECRET", "venue.api_secret", "AMI", "only while `venue.name` is binance"),
     Alias("BYBIT_API_KEY", "venue.api_key", "SLS_Bot", "only while `venue.name` is bybit"),
     Alias("BYBIT_API_SECRET", "venue.api_secret", "SLS_Bot", "only while `venue.name` is bybit"),
     Alias("API_HOST", "api.host", "SLS_Bot"),
     Alias("API_PORT", "api.port", "SLS_Bot"),
+    Alias("SLS_API_PORT", "api.port", "SLS_Bot"),
     Alias("PANEL_API_TOKEN", "api.token", "SLS_Bot"),
     Alias("ADMIN_API_KEY", "api.token", "One Smart Trade"),
     Alias("TELEGRAM_BOT_TOKEN", "notify.telegram_bot_token", "Ayram, bot-cripto"),
     Alias("TELEGRAM_CHAT_ID", "notify.telegram_chat_id", "Ayram, bot-cripto"),
+    Alias("MONITOR_TELEGRAM_TOKEN", "notify.telegram_bot_token", "SLS_Bot"),
+    Alias("MONITOR_TELEGRAM_CHAT_ID", "notify.telegram_chat_id", "SLS_Bot"),
+    Alias("CEREBRO_TRAIN_SEED", "models.seed", "SLS_Bot"),
     Alias("MAX_RETRIES", "venue.retries", "AMI"),
     Alias("RETRY_BACKOFF_BASE", "venue.retry_base_s", "AMI"),
 )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sereno.core.settings.model import Settings
 
 LEAST_TOKEN_CHARACTERS = 16
+SIMULATED_VENUES = ("binance", "binanceusdm", "bybit")  # a test compares them with the simulator's
 
 
 def is_loopback(host: str) -> bool:
@@ -122,6 +123,24 @@ def _candles_dir_exists(s: Settings) -> str | None:
     return f"sim.candles_dir = {folder} is not a folder; point it at Parquet or CSV candles"
 
 
+def _simulator_is_the_venue(s: Settings) -> str | None:
+    if s.mode is not Mode.SIM or not s.venue.base_url:
+        return None
+    return (
+        f"venue.base_url = {s.venue.base_url} has no place in mode sim, where the built-in simulator is the "
+        "venue: unset it, or set mode = paper"
+    )
+
+
+def _simulator_speaks_it(s: Settings) -> str | None:
+    if s.mode is not Mode.SIM or s.venue.name in SIMULATED_VENUES:
+        return None
+    return (
+        f"venue.name = {s.venue.name} in mode sim: the simulator speaks {', '.join(SIMULATED_VENUES)} only; "
+        "set venue.name to one of them, or mode = paper"
+    )
+
+
 def _history_can_be_had(s: Settings) -> str | None:
     for timeframe, history in s.histories.items():
         set_days = s.candles.depth_ms(timeframe) // DAY_MS
@@ -152,5 +171,7 @@ RELATIONS = (
     _slices_leave_rows,
     _signals_outlive_their_features,
     _candles_dir_exists,
+    _simulator_is_the_venue,
+    _simulator_speaks_it,
     _history_can_be_had,
 )

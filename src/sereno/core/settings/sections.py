@@ -5,27 +5,14 @@ from __future__ import annotations
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from sereno.core.instrument import Instrument, Market
+from sereno.core.instrument import Instrument, Market, with_slash
+from sereno.core.settings.fields import Bps, DatabaseUrl, Frac, Symbols, Timeframes
 from sereno.core.timeframe import Timeframe
-
-Frac = Annotated[float, Field(ge=0.0, le=1.0)]
-Bps = Annotated[float, Field(ge=0.0, le=1_000.0)]
-
-
-def _listed(value: object) -> object:
-    """Let people write `BTC/USDT,ETH/USDT` where a list is meant."""
-    if isinstance(value, str) and not value.lstrip().startswith("["):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
-
-
-Symbols = Annotated[tuple[str, ...], BeforeValidator(_listed)]
-Timeframes = Annotated[tuple[Timeframe, ...], BeforeValidator(_listed)]
 
 
 class Section(BaseModel):
@@ -46,7 +33,7 @@ class VenueSettings(Section):
     )
     base_url: str = Field(
         "",
-        description="another address for the venue's REST API; empty: the venue's own, or the simulator's in mode sim",
+        description="another address for the venue's REST API; empty: the venue's own. Not in mode sim",
     )
     api_key: SecretStr = Field(SecretStr(""), description="key of the venue; public market data needs none")
     api_secret: SecretStr = Field(SecretStr(""), description="secret that belongs to the key")
@@ -62,7 +49,9 @@ class VenueSettings(Section):
     @field_validator("instruments")
     @classmethod
     def _pairs(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
-        cleaned = tuple(Instrument.parse(s, venue="x", market=Market.SPOT).symbol for s in symbols)
+        cleaned = tuple(
+            Instrument.parse(with_slash(s), venue="x", market=Market.SPOT).symbol for s in symbols
+        )
         if len(set(cleaned)) != len(cleaned):
             raise ValueError("an instrument is listed twice")
         return cleaned
@@ -146,7 +135,7 @@ class LakeSettings(Section):
 class LedgerSettings(Section):
     """Where orders, fills and all other records are kept."""
 
-    database_url: SecretStr = Field(
+    database_url: DatabaseUrl = Field(
         SecretStr(""), description="postgresql+psycopg://… or sqlite:///…; empty: SQLite inside state_dir"
     )
     busy_timeout_s: float = Field(10.0, gt=0, description="how long SQLite waits for another writer")

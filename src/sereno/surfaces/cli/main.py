@@ -201,18 +201,18 @@ def api_token() -> None:
 
 @config_app.command("show")
 def config_show() -> None:
-    """Every setting in force and the layer that set it; secrets are masked."""
-    from sereno.surfaces.cli import tables
+    """Every setting in force and what set it; secrets are masked. Then the names that are set in vain."""
+    from sereno.surfaces.cli import config
 
-    tables.config_show()
+    config.show()
 
 
 @config_app.command("check")
 def config_check() -> None:
-    """Say whether the settings would be accepted."""
-    from sereno.surfaces.cli import tables
+    """Say whether the settings would be accepted, and what in them has no effect."""
+    from sereno.surfaces.cli import config
 
-    tables.config_check()
+    config.check()
 
 
 @models_app.command("list")

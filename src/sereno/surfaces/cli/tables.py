@@ -1,4 +1,4 @@
-"""Commands that show what is: settings, jobs, positions, status; and the ledger's schema."""
+"""Commands that show what is: jobs, positions, status; and the ledger's schema."""
 
 from __future__ import annotations
 
@@ -7,22 +7,6 @@ from sereno.core.timeframe import iso
 from sereno.ops.app import clock_of, open_desk_ledger
 from sereno.surfaces.cli import context
 from sereno.surfaces.cli.out import print_table, say
-
-
-def config_show() -> None:
-    """Key, value, origin."""
-    from sereno.core.settings import rows_of
-
-    print_table(("key", "value", "from"), rows_of(context.loaded()))
-
-
-def config_check() -> None:
-    """Refusing is `load`'s work; arriving here means that all is well."""
-    loaded = context.loaded()
-    where = loaded.config_file or "no settings file"
-    say(
-        f"settings are accepted ({where}); mode {loaded.settings.mode}, state in {loaded.settings.paths.root}"
-    )
 
 
 def jobs() -> None:
