@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import create_engine, make_url
 
 from sereno.surfaces.api.app import create_app
 from tests.surfaces.client import TestClient
@@ -83,3 +84,27 @@ def test_trap_ami_b12_11_a30_33_a_fault_is_an_error_that_tells_strangers_nothing
     assert answer.status_code == 500
     for word in ("hunter2", "column", "/srv", "RuntimeError", "Traceback"):
         assert word not in answer.text
+
+
+@pytest.mark.postgres
+def test_trap_ami_b12_12_health_fails_on_a_server_that_only_lets_read(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    """A standby answers, even to the beginning of a transaction; only what writes learns that it may not."""
+    admin = create_engine(postgres_url, isolation_level="AUTOCOMMIT")
+    name = make_url(postgres_url).database
+    ledger = {"database_url": postgres_url}
+    with seeded_desk(tmp_path, ledger=ledger) as desk, TestClient(create_app(desk), base_url=LOCAL) as client:
+        assert client.get("/health").status_code == 200
+        with admin.connect() as server:
+            server.exec_driver_sql(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+        desk.ledger.engine.dispose()
+        answer = client.get("/health")
+        with admin.connect() as server:
+            server.exec_driver_sql("SET default_transaction_read_only = off")
+            server.exec_driver_sql(f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
+        desk.ledger.engine.dispose()
+        assert client.get("/health").status_code == 200
+    admin.dispose()
+    assert answer.status_code == 503
+    assert answer.json()["checks"]["ledger"] is False

@@ -72,9 +72,10 @@ def look_at_clock(desk: Desk) -> UtcMs | None:
 
 
 def _ledger(desk: Desk) -> Iterator[str]:
-    """A write transaction: reading alone would not notice that nothing can be recorded."""
-    with desk.ledger.begin():
-        yield from ()
+    """A write, of no row: reading, or only beginning, would not notice that nothing can be recorded."""
+    with desk.ledger.begin() as tx:
+        tx.exec_driver_sql("UPDATE alembic_version SET version_num = version_num WHERE 1 = 0")
+    yield from ()
 
 
 def _lake(desk: Desk) -> Iterator[str]:
