@@ -25,7 +25,8 @@ COMMANDS = (
 
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Each test stands in a folder of its own, without settings from outside."""
+    """Each test stands in a folder of its own, without settings from outside or from an earlier test."""
+    context.remember(None, [])
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SERENO_MODE", "paper")
     return tmp_path
@@ -199,7 +200,7 @@ def test_unknown_jobs_signals_and_instruments(capsys: pytest.CaptureFixture[str]
         assert word in told
 
 
-def test_live_is_refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trap_a30_8_live_is_refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert call("up", "--mode", "live") == 2
     assert "live_confirm_token" in capsys.readouterr().err
     monkeypatch.setenv("SERENO_LIVE_CONFIRM_TOKEN", "I_UNDERSTAND_LIVE_TRADING")
