@@ -115,7 +115,7 @@ def test_what_a_step_holds_does_not_grow_with_history() -> None:
     assert sizes.pop() > 100
 
 
-def test_two_series_do_not_mix() -> None:
+def test_trap_a30_22_two_series_do_not_mix() -> None:
     """Trap A30.22: one global state trained two symbols on each other's features."""
     other = markets.lively(ROWS, seed=8)
     first, second = LiveFeatures(Timeframe.H1), LiveFeatures(Timeframe.H1)
@@ -202,7 +202,7 @@ def test_an_unknown_feature_is_named() -> None:
         compute(MARKET, names=("rsi_14", "rsi_15"))
 
 
-def test_chosen_features_stand_in_the_chosen_order() -> None:
+def test_trap_a12_9_chosen_features_stand_in_the_chosen_order() -> None:
     """Trap A12.9: a drifting list of columns silently reorders them."""
     frame, whole = compute(MARKET, names=("d1_rsi_14", "rsi_14")), compute(MARKET)
     assert frame.names == ("d1_rsi_14", "rsi_14")

@@ -165,7 +165,7 @@ def test_returns_are_net_of_the_round_trip() -> None:
     assert flat.short_return[0] == pytest.approx(-costs.round_trip_frac, rel=1e-3)
 
 
-def test_trap_c12_7_label_and_evaluation_share_one_horizon() -> None:
+def test_trap_c12_7_e4_8_label_and_evaluation_share_one_horizon() -> None:
     bars = [bar(100 + i / 10, 100.3 + i / 10, 99.8 + i / 10, 100 + i / 10) for i in range(12)]
     for horizon in (1, 4):
         labels = labelled(*bars, horizon_bars=horizon, target_atr=50, stop_atr=50)

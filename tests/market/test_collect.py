@@ -361,7 +361,7 @@ def test_a_small_offset_is_measured_and_allowed_for(exchange: Make) -> None:
     assert place.collect().offset_ms == -4_000
 
 
-def test_a_refused_key_ends_the_cycle(exchange: Make) -> None:
+def test_trap_ami_b12_7_a_refused_key_ends_the_cycle(exchange: Make) -> None:
     place = exchange()
     body = '{"code":-2015,"msg":"Invalid API-key, IP, or permissions for action."}'
     place.simulator.faults.inject(Fault(FaultKind.STATUS, path=KLINES, status=401, body=body, times=0))

@@ -110,7 +110,7 @@ def test_a_champion_outlives_a_failed_training_only_while_it_beats_the_baseline(
     assert not ended.evaluation["champion"]["against_baseline"]["passed"]
 
 
-def test_only_rows_that_neither_was_fitted_on_count(edged: Trained) -> None:
+def test_trap_a30_19_r7_only_rows_that_neither_was_fitted_on_count(edged: Trained) -> None:
     """A champion that was fitted on half of the window is judged on the other half alone."""
     data = data_of(edged.world)
     test = data.rows(split_rows(data, MODELS).test)

@@ -153,7 +153,7 @@ def test_trap_e4_7_models_of_another_series_are_refused(edged: Trained) -> None:
         Forecaster.load(edged.registry, elsewhere, names=NAMES)
 
 
-def test_models_of_other_barriers_are_refused(edged: Trained) -> None:
+def test_trap_e4_8_models_of_other_barriers_are_refused(edged: Trained) -> None:
     """Trap E4.8: labels and decision must mean the same target, stop and horizon."""
     moved = BARRIERS.model_copy(update={"target_atr": 3.0})
     with pytest.raises(SkipThis, match="target_atr") as caught:

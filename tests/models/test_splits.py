@@ -27,7 +27,7 @@ def _apart(early: I64, late: I64, ts: I64, end_ms: I64) -> None:
 
 @given(moments, st.floats(0.05, 0.4), st.floats(0.05, 0.4), st.integers(0, 10))
 @law
-def test_no_label_ends_after_the_next_slice_starts(
+def test_r7_no_label_ends_after_the_next_slice_starts(
     rows: list[tuple[int, int]], calibration_frac: float, test_frac: float, embargo_bars: int
 ) -> None:
     ts, end_ms = _columns(rows)

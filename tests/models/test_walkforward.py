@@ -63,7 +63,7 @@ def test_every_fold_is_scored_against_its_baseline(walked: WalkForward) -> None:
         assert trend.trees["log_loss"] < trend.baseline["log_loss"]  # type: ignore[operator]
 
 
-def test_each_fold_is_trained_again(walked: WalkForward) -> None:
+def test_trap_b12_15_each_fold_is_trained_again(walked: WalkForward) -> None:
     """Trap B12.15: a walk-forward that re-fits nothing."""
     at = [fold.forecasts.prob_up[:5].tolist() for fold in walked.folds]
     assert len({tuple(values) for values in at}) == FOLDS

@@ -227,7 +227,7 @@ while done < 6000:
 """
 
 
-def test_sigkill_at_random_moments_loses_nothing_acknowledged(tmp_path: Path) -> None:
+def test_trap_e4_12_sigkill_at_random_moments_loses_nothing_acknowledged(tmp_path: Path) -> None:
     """A real process, really killed: ten times in the middle of whatever it was doing."""
     rng = random.Random(20240130)
     folder = tmp_path / "lake"

@@ -211,7 +211,7 @@ def test_positions_are_listed_by_entry_or_by_exit(ledger: Ledger) -> None:
         "DELETE FROM positions",
     ],
 )
-def test_history_is_sealed_by_the_database_itself(ledger: Ledger, statement: str) -> None:
+def test_trap_b12_18_history_is_sealed_by_the_database_itself(ledger: Ledger, statement: str) -> None:
     with ledger.begin() as tx:
         populate(tx)
         orders.set_status(tx, "o1", OrderStatus.FILLED)

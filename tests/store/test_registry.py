@@ -110,7 +110,7 @@ def test_a_figure_that_is_missing_is_null(registry: Registry) -> None:
     assert registry.load("trend", BTC, saved.version).manifest == saved
 
 
-def test_nothing_serves_before_it_is_told_to(registry: Registry) -> None:
+def test_trap_e4_6_nothing_serves_before_it_is_told_to(registry: Registry) -> None:
     version = keep(registry, 0)
     assert registry.current("trend", BTC) is None
     with pytest.raises(SkipThis, match="registry.none_served"):

@@ -424,7 +424,7 @@ def test_two_processes_that_answer_one_signal_at_once_are_noticed(ledger: Ledger
     assert len(everything(ledger)["orders"]) == 1
 
 
-def test_trap_a30_12_a_stop_survives_restart_and_midnight(tmp_path: Path) -> None:
+def test_trap_a30_12_r3_a_stop_survives_restart_and_midnight(tmp_path: Path) -> None:
     """A streak that fills at 23:00 pauses twelve hours, over midnight and a new process."""
     day = from_iso("2024-03-04")
     start = day + 20 * HOUR_MS

@@ -59,7 +59,7 @@ def test_trap_a30_14_only_the_gate_makes_approved_orders() -> None:
         PaperBroker(None).submit(SimpleNamespace(order=approved.order))  # type: ignore[arg-type]
 
 
-def test_no_other_file_makes_approved_orders() -> None:
+def test_trap_a30_14_no_other_file_makes_approved_orders() -> None:
     root = Path(sereno.__file__).parent
     makers = set()
     for path in root.rglob("*.py"):

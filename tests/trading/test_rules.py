@@ -175,7 +175,7 @@ def test_days_and_weeks_are_utc_and_weeks_begin_on_monday() -> None:
 
 @pytest.mark.parametrize("trailing", [0.0, 1.3])
 @pytest.mark.parametrize("sign", [1, -1])
-def test_labels_are_a_backtests_outcome_to_the_last_digit(sign: int, trailing: float) -> None:
+def test_trap_e4_8_labels_are_a_backtests_outcome_to_the_last_digit(sign: int, trailing: float) -> None:
     """Prices off the money grid and missing candles included; entry, exit and the bar between them."""
     candles = walk(5, 220)
     atr = candles.close * 0.008

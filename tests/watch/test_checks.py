@@ -133,7 +133,7 @@ def test_what_was_told_is_not_told_again_within_a_day_unless_it_got_worse() -> N
     assert checks.to_send([high], {high.key: (Severity.HIGH, NOW_MS - 25 * HOUR_MS)}, now=NOW_MS) == (high,)
 
 
-def test_trap_a30_36_recovery_is_told() -> None:
+def test_trap_a30_36_r12_recovery_is_told() -> None:
     told = {"drawdown:x": (Severity.HIGH, NOW_MS)}
     assert checks.recovered([], told) == ("drawdown:x",)
     assert checks.recovered([noticed(Severity.WARNING)], told) == ()
