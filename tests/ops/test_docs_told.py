@@ -104,7 +104,7 @@ def parse(line: str) -> None:
 
 
 @pytest.mark.parametrize(("page", "line"), everywhere(commands))
-def test_every_command_line_is_understood(page: str, line: str) -> None:
+def test_trap_a30_37_r15_every_command_line_is_understood(page: str, line: str) -> None:
     parse(line)
     name = re.fullmatch(r"run ([a-z-]+)", line)
     if name and name[1] not in MADE_BY_A_HOWTO:
@@ -130,7 +130,7 @@ def test_a_command_line_that_nobody_understands_is_noticed(line: str) -> None:
 
 
 @pytest.mark.parametrize(("page", "line"), everywhere(targets))
-def test_every_make_target_exists(page: str, line: str) -> None:
+def test_trap_a30_37_every_make_target_exists(page: str, line: str) -> None:
     name, _, given = line.partition(" ")
     assert re.search(rf"^{re.escape(name)}:", MAKEFILE, re.MULTILINE), name
     for variable in re.findall(r"\b([A-Z_]+)=", given):
@@ -138,7 +138,7 @@ def test_every_make_target_exists(page: str, line: str) -> None:
 
 
 @pytest.mark.parametrize(("page", "key"), everywhere(keys))
-def test_every_setting_or_event_exists(page: str, key: str) -> None:
+def test_trap_a12_11_every_setting_or_event_exists(page: str, key: str) -> None:
     assert key in KEYS or key in events()
 
 
@@ -151,7 +151,7 @@ def test_every_variable_is_read(page: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(("page", "path"), everywhere(files))
-def test_every_file_is_there(page: str, path: str) -> None:
+def test_trap_a30_37_r15_every_file_is_there(page: str, path: str) -> None:
     is_a_place = re.search(r"[A-Z]{3,}", Path(path).stem) and Path(path).stem not in ("README", "RESULTS")
     assert is_a_place or path in MADE_BY_A_HOWTO or (ROOT / path).exists(), path
 
