@@ -47,10 +47,10 @@ def test_a_soak_that_is_ended_reports_what_it_did(tmp_path: Path, number: signal
     until(lambda: passes(ledger) > 3, what="some simulated hours", patience_s=120)
     soaking.send_signal(number)
     said, complaint = soaking.communicate(timeout=60)
+    assert soaking.returncode == 128 + number, said + complaint
     with ledger.read() as tx:
         assert runs.running(tx) == []
     ledger.close()
-    assert soaking.returncode == 128 + number, said + complaint
     assert f"INTERRUPTED by {number.name}" in said
     assert "NOT well" in said
     assert "BROKEN" not in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -67,7 +68,8 @@ class Asked:
     def _note(self, number: int, _frame: FrameType | None) -> None:
         self.number = number
         self._let_go()
-        sys.stderr.write(f"{self.word}: the report comes after this job; once more ends it at once\n")
+        told = f"{self.word}: the report comes after this job; once more ends it at once\n"
+        os.write(2, told.encode())  # a buffered stream refuses to be entered twice, and a bar may be writing
 
     def _let_go(self) -> None:
         while self._before:
