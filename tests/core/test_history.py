@@ -100,6 +100,16 @@ def test_what_no_depth_can_give_refuses_to_start(tmp_path: Path, env: dict[str, 
         load(env=env, cwd=tmp_path)
 
 
+def test_the_remedy_names_what_would_do(tmp_path: Path) -> None:
+    env = {"SERENO_MODELS__MIN_ROWS": "1200", "SERENO_CANDLES__TIMEFRAMES": "1d"}
+    with pytest.raises(FixConfig, match="1099 days can be had of the generated market.* or set mode = paper"):
+        load(env=env, cwd=tmp_path)
+    with pytest.raises(
+        FixConfig, match=r"with candles\.depth_days = 730: .*or raise candles\.depth_days to 1433"
+    ):
+        load(env={**env, "SERENO_MODE": "paper"}, cwd=tmp_path)
+
+
 def test_a_depth_that_gives_it_is_accepted(tmp_path: Path) -> None:
     env = {
         "SERENO_MODELS__MIN_ROWS": "1200",

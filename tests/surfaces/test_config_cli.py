@@ -56,6 +56,13 @@ def test_what_is_set_in_vain_is_shown_and_told(
     assert "- environment: SPREAD_BPS has no effect: add half of it to `costs.slippage_bps`" in told
 
 
+def test_up_tells_it_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sereno.ops.up.bring_up", lambda *_, **__: 0)
+    monkeypatch.setenv("SPREAD_BPS", "3")
+    assert call("up", "--once") == 0
+    assert "sereno: environment: SPREAD_BPS has no effect" in capsys.readouterr().err
+
+
 def test_a_depth_that_training_moves_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     words = ("config", "check", "--set", "candles.depth_days=5", "--set", "candles.timeframes=1h,1d")
     assert call(*words) == 0

@@ -34,11 +34,20 @@ class Regime(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """One rule that said no: its stable name (docs/signals.md lists them all) and what it saw, in words."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class Signal:
     """One decision with all that is needed to explain and to recompute it.
 
     ts               close of the candle it is based on; nothing later was known
     decision         what is done; NO_TRADE carries the `reason` that refused it
+    reason           `taken`, or that of the first of `refusals`, which holds every rule that said no
     side             what would have been done had no rule refused (LONG or SHORT), None if no side had the edge
     confidence       calibrated probability of the side, None without a side
     entry            close of the candle, quote per base: the reference, not the fill
@@ -74,3 +83,4 @@ class Signal:
     feature_first_ms: UtcMs
     feature_primed_ms: UtcMs
     features: tuple[tuple[str, float], ...] = ()
+    refusals: tuple[Refusal, ...] = ()

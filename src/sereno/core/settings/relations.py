@@ -142,20 +142,20 @@ def _simulator_speaks_it(s: Settings) -> str | None:
 
 
 def _history_can_be_had(s: Settings) -> str | None:
+    generated = s.mode is Mode.SIM and s.sim.candles_dir is None
     for timeframe, history in s.histories.items():
-        set_days = s.candles.depth_ms(timeframe) // DAY_MS
-        most_days = max(set_days, FURTHEST_DAYS)
-        if s.mode is Mode.SIM and s.sim.candles_dir is None:
-            most_days = min(most_days, GENERATED_DAYS)
+        key, set_days = s.candles.depth_key(timeframe), s.candles.depth_ms(timeframe) // DAY_MS
+        most_days = GENERATED_DAYS if generated else max(set_days, FURTHEST_DAYS)
         needed_days = math.ceil(history.least_bars * timeframe.ms / DAY_MS)
         if needed_days > most_days:
             return (
                 f"candles.timeframes = {timeframe} cannot be trained: models.min_rows = {s.models.min_rows}, "
                 f"barriers.horizon_bars = {s.barriers.horizon_bars} and models.embargo_bars = "
                 f"{s.models.embargo_bars} take {history.least_bars} candles, which are {needed_days} days, and "
-                f"{most_days} days can be had with {s.candles.depth_key(timeframe)} = {set_days}: lower "
-                f"models.min_rows, trade a smaller timeframe"
-                + (", or collect more" if most_days != GENERATED_DAYS else "")
+                f"{most_days} days can be had "
+                + ("of the generated market" if generated else f"with {key} = {set_days}")
+                + ": lower models.min_rows, trade a smaller timeframe"
+                + (", or set mode = paper" if generated else f", or raise {key} to {needed_days}")
             )
     return None
 

@@ -17,7 +17,12 @@ SPANS_MS = {"m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS, "w": 7 * DAY_MS}
 
 def up(*, once: bool, span: str, speed: str, table: bool) -> int:
     """Bring the desk up; answers the exit code."""
-    settings = context.loaded().settings
+    from sereno.surfaces.cli.config import notes
+
+    loaded = context.loaded()
+    settings = loaded.settings
+    for line in notes(loaded):
+        sys.stderr.write(f"sereno: {line}\n")
     if span or speed:
         if not span or speed != "max":
             raise FixConfig(
