@@ -52,7 +52,7 @@ def faults_on(market: str) -> dict[str, set[str]]:
 
 @pytest.mark.parametrize("market", MARKETS)
 @pytest.mark.parametrize("check", ["prefix", "future", "live", "live_cold_days"])
-def test_every_feature_holds(market: str, check: str) -> None:
+def test_r6_every_feature_holds(market: str, check: str) -> None:
     assert faults_on(market)[check] == set()
 
 

@@ -55,7 +55,7 @@ class TestOutlook:
         if role is Role.TREND:
             assert (out.sum(axis=1) <= 1 + 1e-12).all()
 
-    def test_files_bring_it_back_to_the_bit(self, case: tuple[Role, Outlook]) -> None:
+    def test_trap_c12_9_files_bring_it_back_to_the_bit(self, case: tuple[Role, Outlook]) -> None:
         role, outlook = case
         again = read_outlook(role, outlook.files(), features=NAMES)
         assert (again.outputs(X) == outlook.outputs(X)).all()

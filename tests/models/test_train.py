@@ -30,7 +30,7 @@ def _train(made: World, registry: Registry, **origins: object) -> TrainReport:
     )
 
 
-def test_the_edge_is_found_out_of_sample_and_served(edged: Trained) -> None:
+def test_trap_a30_24_the_edge_is_found_out_of_sample_and_served(edged: Trained) -> None:
     for role in edged.report.roles:
         assert role.served == role.trees
         assert role.evaluation["verdict"]["passed"]

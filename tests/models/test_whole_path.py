@@ -61,7 +61,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
     return Desk(candles, registry, report)
 
 
-def test_momentum_is_found_and_served(desk: Desk) -> None:
+def test_trap_c12_16_momentum_is_found_and_served(desk: Desk) -> None:
     trend = desk.report.roles[0]
     assert trend.served == trend.trees
     assert trend.evaluation["metrics"]["auc_up"] > 0.55

@@ -110,7 +110,7 @@ def test_a_killed_runner_takes_its_work_along_and_the_next_run_records_it(tmp_pa
     assert orphan.status is RunStatus.ABANDONED
 
 
-def test_trap_e4_11_two_runs_of_a_job_at_once_do_no_harm(tmp_path: Path) -> None:
+def test_trap_b12_11_e4_11_two_runs_of_a_job_at_once_do_no_harm(tmp_path: Path) -> None:
     first = running.start(tmp_path, "hang")
     hanging(tmp_path)
     code, log = running.run(tmp_path, "well")

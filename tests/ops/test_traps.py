@@ -7,13 +7,15 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import sereno
 from sereno.core.mode import Mode
 from sereno.ops.app import Desk
 from sereno.ops.facts import SIGNAL_ROUND
 from sereno.ops.first_pass import steps_of
-from sereno.ops.guard import guarded
+from sereno.ops.guard import Verdict, guarded
 from sereno.ops.jobs import JOBS, Job, find_job, jobs_of
 from sereno.ops.run import Run
 from sereno.ops.schedule import every
@@ -23,6 +25,7 @@ from sereno.surfaces.cli.main import main
 from tests.store.test_registry import keep
 from tests.surfaces.seeded import NOW_MS, seeded_desk, settings_for
 
+TEXTS = st.text(max_size=20) | st.sampled_from(["a\nb", "{\n}\n", "\u2028", "\x85", "\r"])
 SOURCE = Path(sereno.__file__).parent
 DECIDE = Job("signals-now", "", every(15), 600, "sereno.ops.steps.signals:decide_now")
 
@@ -39,6 +42,17 @@ def test_trap_b12_1_e4_15_no_data_is_no_success(tmp_path: Path, job: Job) -> Non
     assert (verdict.ok, verdict.rows or 0) == (False, 0)
     assert verdict.error
     assert verdict.exit_code != 0
+
+
+@given(error=TEXTS, details=st.dictionaries(TEXTS, TEXTS | st.lists(TEXTS) | st.none(), max_size=3))
+def test_trap_a30_24_a_result_comes_through_the_pipe_as_one_line_and_whole(
+    error: str, details: dict[str, object]
+) -> None:
+    """A result that spanned lines was read line by line, and told of nothing."""
+    told = Verdict(False, 3, error, 1, details)
+    line = told.to_json()
+    assert line.splitlines() == [line]
+    assert Verdict.from_json(line) == told
 
 
 def calls_of(*names: str) -> list[ast.Call]:

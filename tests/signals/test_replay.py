@@ -107,7 +107,7 @@ def test_features_that_were_let_go_are_no_difference(candles: Candles) -> None:
     assert len(replay(stored, candles, PlainForecaster(0.01), **SLICES).differences) > 0
 
 
-def test_later_and_earlier_candles_do_not_matter(candles: Candles) -> None:
+def test_trap_a30_20_later_and_earlier_candles_do_not_matter(candles: Candles) -> None:
     stored = made(candles.slice(3, len(candles) - 5))
     assert replay(stored, candles, PlainForecaster(), **SLICES).differences == ()
 

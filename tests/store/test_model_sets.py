@@ -36,7 +36,7 @@ def published(registry: Registry, *numbers: int) -> list[dict[str, str]]:
     return sets
 
 
-def test_a_set_is_published_in_one_write_of_one_file(registry: Registry) -> None:
+def test_trap_a30_25_a_set_is_published_in_one_write_of_one_file(registry: Registry) -> None:
     first, second = published(registry, 0, 1)
     assert registry.served(BTC) == second
     assert registry.pointer(BTC).history == (first,)

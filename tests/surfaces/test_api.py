@@ -42,7 +42,7 @@ def test_health_is_ok_when_all_is_well(client: TestClient) -> None:
     assert answer.status_code == 200, answer.text
     assert answer.json()["status"] == "ok"
     assert answer.json()["checks"] == {
-        "ledger": True, "lake": True, "disk": True, "clock": True, "daemons": True,
+        "ledger": True, "lake": True, "disk": True, "clock": True, "daemons": True, "entries": True,
     }  # fmt: skip
 
 
@@ -262,7 +262,7 @@ def test_trap_a30_31_it_is_read_only(client: TestClient, method: str) -> None:
         assert client.request(method, path).status_code == 405
 
 
-def test_trap_a30_32_r10_off_loopback_nothing_is_open_without_the_token(tmp_path: Path) -> None:
+def test_trap_b12_18_a30_32_r10_off_loopback_nothing_is_open_without_the_token(tmp_path: Path) -> None:
     api = {"host": "0.0.0.0", "token": "a-secret-of-24-characters"}
     with (
         seeded_desk(tmp_path, api=api) as desk,

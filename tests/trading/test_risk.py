@@ -72,7 +72,7 @@ def test_trap_a30_14_no_other_file_makes_approved_orders() -> None:
     assert makers == {"trading/risk.py"}
 
 
-def test_trap_a30_13_every_limit_refuses_by_name() -> None:
+def test_trap_a12_14_a30_13_every_limit_refuses_by_name() -> None:
     two = (Commitment(ETH, Decimal(100)), Commitment(replace(ETH, base="SOL"), Decimal(100)))
     assert reason_of(asked(view(equity=None))) == "no_account"
     assert reason_of(asked(view(state=None))) == "risk_state_missing"
