@@ -13,7 +13,8 @@ from sereno.core.mode import Mode
 from sereno.core.signal import Decision, Signal
 from sereno.core.timeframe import DAY_MS
 from sereno.ops.app import Desk, open_desk_ledger
-from sereno.ops.first_pass import _told_of_untrained, is_trained, untrained
+from sereno.ops.first_pass import _told_of_untrained, first_pass, is_trained, untrained
+from sereno.ops.launch import Launch
 from sereno.ops.steps.signals import decide_all
 from sereno.store.ledger import findings, runs
 from sereno.store.ledger.runs import JobRun, RunStatus
@@ -96,6 +97,9 @@ class Told:
     def say(self, text: str) -> None:
         self.lines.append(text)
 
+    def first_report(self) -> None:
+        """Nothing to report."""
+
 
 def test_up_names_each_series_without_a_model_and_why(tmp_path: Path) -> None:
     settings = settings_of(tmp_path, candles={"timeframes": "1h,1d"}, venue={"instruments": "BTC/USDT"})
@@ -114,6 +118,15 @@ def test_up_names_each_series_without_a_model_and_why(tmp_path: Path) -> None:
         "binance:spot:BTC/USDT@1h has no model, so it gets no signal: it was not trained",
         f"{daily} has no model, so it gets no signal: models.too_few_rows (rows=3)",
     ]
+
+
+def test_a_pass_that_went_well_but_for_a_series_without_a_model_is_no_success(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_of(tmp_path, venue={"instruments": "BTC/USDT"})
+    monkeypatch.setattr("sereno.ops.first_pass._step", lambda *_: 0)
+    launch = Launch((), tmp_path)
+    assert first_pass(settings, launch, Told(), lambda: False) == ("binance:spot:BTC/USDT@1h",)  # type: ignore[arg-type]
 
 
 def test_a_desk_with_all_its_models_is_told_of_nothing(tmp_path: Path) -> None:
