@@ -19,8 +19,9 @@ from sereno.ops.app import Desk
 from sereno.ops.facts import SIGNAL_ROUND
 from sereno.ops.lease import Lease, lease_name
 from sereno.signals.make import signal_id_of
-from sereno.store.ledger import equity, model_versions, positions, runs, signals
+from sereno.store.ledger import equity, model_versions, positions, risk_state, runs, signals
 from sereno.store.ledger.runs import JobRun, RunStatus
+from sereno.trading.risk_limits import opened_state
 
 NOW_MS = from_iso("2024-06-01T12:00:30Z")
 HOURS = 60
@@ -92,6 +93,7 @@ def seeded_desk(folder: Path, *, daemons: bool = True, **changes: object) -> Des
         for hour in range(24, -1, -1):
             value = Decimal(10_000) + hour
             equity.add(tx, EquityPoint(NOW_MS - hour * HOUR_MS, desk.mode, "paper", value, Decimal("-1.25")))
+        risk_state.save(tx, opened_state(desk.mode, desk.account, Decimal(10_000), NOW_MS), 0)
         model_versions.save(
             tx,
             model_versions.ModelVersion(

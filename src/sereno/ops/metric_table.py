@@ -65,6 +65,11 @@ SIGNAL_FAILURES = _counter("signal_generation_failures_total", "Signal passes th
 LAST_SIGNAL = _gauge("last_signal_timestamp_seconds", "End of the newest successful signal pass.")
 EQUITY = _gauge("equity_quote", "Equity of the paper account, in the quote currency.")
 OPEN_POSITIONS = _gauge("open_positions", "Positions that are open.")
+ENTRIES_ALLOWED = _gauge(
+    "entries_allowed",
+    "1 while the account may enter; 0 while it is blocked, paused, or its risk state is lost.",
+    "account",
+)
 JOB_RUNS = _counter("job_runs_total", "Ended runs of the job by how they ended.", "job", "status")
 JOB_ENDED = _gauge("job_last_run_timestamp_seconds", "End of the job's newest run.", "job")
 JOB_SUCCESS = _gauge("job_last_run_success", "1 if the job's newest run succeeded, else 0.", "job")
@@ -83,6 +88,7 @@ METRICS: tuple[Metric, ...] = (
     LAST_SIGNAL,
     EQUITY,
     OPEN_POSITIONS,
+    ENTRIES_ALLOWED,
     JOB_RUNS,
     JOB_ENDED,
     JOB_SUCCESS,

@@ -14,8 +14,11 @@ from sereno.core.settings import Settings
 from sereno.core.signal import Signal
 from sereno.core.timeframe import UtcMs, iso
 from sereno.ops.address import api_address
+from sereno.ops.entries import desk_moment, entry_facts
 from sereno.ops.facts import JobState, job_states, world_ended_ms
 from sereno.store.ledger import equity, positions, signals
+from sereno.watch.checks import Noticed
+from sereno.watch.entries import entries_blocked
 
 if TYPE_CHECKING:
     from sereno.ops.scheduler import Scheduler
@@ -26,7 +29,10 @@ NEWEST_SIGNALS = 8
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The desk at `now_ms` of its own time (None: no clock). `newest` is the newest candle by series."""
+    """The desk at `now_ms` of its own time (None: no clock). `newest` is the newest candle by series.
+
+    entries   why the account enters nothing; empty while it may
+    """
 
     now_ms: UtcMs | None
     mode: str
@@ -41,6 +47,7 @@ class Snapshot:
     api: str
     report: str
     world_ended_ms: UtcMs | None = None
+    entries: tuple[Noticed, ...] = ()
 
     def line(self) -> str:
         """All of it in one line."""
@@ -49,6 +56,7 @@ class Snapshot:
         value = f"{self.equity.equity_quote:.2f}" if self.equity else "-"
         at = iso(self.now_ms) if self.now_ms is not None else "no clock"
         ended = "" if self.world_ended_ms is None else f"; {ended_words(self.world_ended_ms)}"
+        ended += "".join(f"; {one.message}" for one in self.entries)
         return (
             f"{at} signal: {told}; open positions {len(self.positions)}, closed {self.closed}, "
             f"equity {value}; {self.api}{ended}"
@@ -74,6 +82,7 @@ def take_snapshot(
         open_positions = positions.open(tx, settings.mode, PAPER_ACCOUNT)
         closed = positions.closed(tx, settings.mode, PAPER_ACCOUNT)
         point = equity.latest(tx, settings.mode, PAPER_ACCOUNT)
+        entries = entry_facts(tx, settings.mode, PAPER_ACCOUNT, desk_moment(clock))
     timed = {} if scheduler is None else {j.name: scheduler.next_firing(j) for j in scheduler.timed}
     return Snapshot(
         now_ms=now,
@@ -89,6 +98,7 @@ def take_snapshot(
         api=api_address(settings.paths),
         report=_report(settings.paths.reports),
         world_ended_ms=world_ended_ms(settings, now),
+        entries=entries_blocked(entries),
     )
 
 

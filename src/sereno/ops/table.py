@@ -33,6 +33,8 @@ def _header(s: Snapshot) -> Text:
     text.append(f"   positions {len(s.positions)} open, {s.closed} closed")
     if s.world_ended_ms is not None:
         text.append(f"\n{ended_words(s.world_ended_ms)}", style="yellow")
+    for one in s.entries:
+        text.append(f"\n{one.message}", style="bold red" if one.severity.wakes else "yellow")
     if s.api:
         text.append(f"\nAPI {s.api}", style="cyan")
     if s.report:

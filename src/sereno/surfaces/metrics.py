@@ -56,7 +56,8 @@ class JobGauge:
 class DeskFacts:
     """What the ledger says at one moment; None: nothing yet.
 
-    ended  (job, status, how many runs ever ended so)
+    ended    (job, status, how many runs ever ended so)
+    entries  (account, whether it may enter); None: no account has been opened
     """
 
     mode: str
@@ -71,6 +72,7 @@ class DeskFacts:
     daemons: tuple[tuple[str, bool], ...]
     equity_quote: float | None
     open_positions: int
+    entries: tuple[str, bool] | None
 
 
 def desk_metrics(prefix: str, facts: DeskFacts) -> str:
@@ -96,6 +98,9 @@ def _samples(facts: DeskFacts) -> Iterator[Sample]:
         yield from _job(newest, facts.mode)
     for job, status, count in facts.ended:
         yield Sample(table.JOB_RUNS, (job, status, facts.mode), float(count))
+    if facts.entries is not None:
+        account, allowed = facts.entries
+        yield Sample(table.ENTRIES_ALLOWED, (account, facts.mode), float(allowed))
     for name, alive in facts.daemons:
         yield Sample(table.DAEMON_UP, (name, facts.mode), float(alive))
 

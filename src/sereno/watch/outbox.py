@@ -65,13 +65,22 @@ class Round:
 
 
 def put(
-    tx: Connection, mode: Mode, noticed: Sequence[Noticed], now: Moment, *, redact: Callable[[str], str]
+    tx: Connection,
+    mode: Mode,
+    noticed: Sequence[Noticed],
+    now: Moment,
+    *,
+    redact: Callable[[str], str],
+    only_check: str = "",
 ) -> int:
     """Queue what wakes people and was not told within a day, and what is well again; how many alerts.
 
-    redact  takes secrets out of a text: what is queued will leave the house
+    redact      takes secrets out of a text: what is queued will leave the house
+    only_check  the one check that looked; what others found is left as it is. Empty: all of them did
     """
     told = told_before(alerts.newest(tx, mode, MOST_REMEMBERED))
+    ours = f"{only_check}:" if only_check else ""
+    told = {key: known for key, known in told.items() if key.startswith(ours)}
     fresh = [
         _alert(mode, one.key, AlertKind.RAISED, one.severity, redact(_words(one, now)), now)
         for one in to_send(noticed, told, now=now.desk_ms)

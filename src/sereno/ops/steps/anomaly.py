@@ -16,6 +16,7 @@ from sereno.core.ids import stable_id
 from sereno.core.instrument import Series
 from sereno.core.timeframe import DAY_MS, UtcMs, iso
 from sereno.ops import retention
+from sereno.ops.entries import entry_facts
 from sereno.ops.facts import job_states, last_ended, record_name
 from sereno.ops.jobs import Job
 from sereno.ops.logs import Redactor
@@ -27,6 +28,7 @@ from sereno.store.ledger import signals as kept_signals
 from sereno.store.ledger.runs import JobRun, RunStatus
 from sereno.watch import checks
 from sereno.watch.checks import Noticed, Severity
+from sereno.watch.entries import entries_blocked
 from sereno.watch.outbox import Moment, put
 
 if TYPE_CHECKING:
@@ -74,6 +76,7 @@ def look(desk: Desk, now: UtcMs) -> tuple[Noticed, ...]:
         jobs = [_job_facts(desk, tx, state.job, state.alive, now) for state in job_states(tx, settings)]
         cycle = last_ended(tx, "collector", desk.mode)
         cycles = [r for r in runs.latest(tx, "collector", CYCLES_SEEN) if r.mode is desk.mode]
+        entries = entry_facts(tx, desk.mode, desk.account, now)
     settle_ms = round(settings.candles.settle_s * 1000)
     ok, failed = _counts(cycle, of=len(series))
     return (
@@ -90,6 +93,7 @@ def look(desk: Desk, now: UtcMs) -> tuple[Noticed, ...]:
             limit=settings.risk.losing_streak,
         ),
         *checks.drawdown([(p.ts, float(p.equity_quote)) for p in curve], account=desk.account),
+        *entries_blocked(entries),
         *checks.failing_jobs(jobs),
         *checks.level_changes(_level_changes(cycles, since=now - DAY_MS)),
         *checks.failed_cycle(ok, failed, at=cycle.started_ms if cycle else now),

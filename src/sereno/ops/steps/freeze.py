@@ -7,22 +7,20 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from sereno.core.clock import WallClock
-from sereno.core.errors import SerenoError, StopTrading, TryLater
+from sereno.core.errors import StopTrading, TryLater
+from sereno.ops.entries import BLOCKED, CLEARED, desk_moment, queue_alert
+from sereno.ops.steps.tell import tell_aside
 
 if TYPE_CHECKING:
     from sereno.core.risk import RiskState
-    from sereno.core.timeframe import UtcMs
     from sereno.ops.app import Desk
 
-BLOCKED = "risk.blocked"
-CLEARED = "risk.cleared"
 ATTEMPTS = 3
 _log = structlog.get_logger("sereno.freeze")
 
 
 def freeze_entries(desk: Desk, error: StopTrading, *, job: str) -> None:
-    """Let nothing enter until a person has looked, because a job said so. Never raises.
+    """Let nothing enter until a person has looked, because a job said so, and wake one. Never raises.
 
     A block that stands keeps its reason: the first fault is the one to look at. An account that is
     still to be opened is blocked too: its opening leaves the block where it is.
@@ -33,8 +31,11 @@ def freeze_entries(desk: Desk, error: StopTrading, *, job: str) -> None:
             state = set_block(desk, error.event, actor=f"job:{job}", detail=str(error))
     except Exception as cause:  # noqa: BLE001 - called from the guard, which must still record the failure
         _log.error("risk.not_frozen", reason=error.event, error=f"{type(cause).__name__}: {cause}")
-        return
-    _log.error("risk.frozen", reason=None if state is None else state.blocked_reason, account=desk.account)
+    else:
+        _log.error(
+            "risk.frozen", reason=None if state is None else state.blocked_reason, account=desk.account
+        )
+    tell_aside(desk)
 
 
 def standing(desk: Desk) -> RiskState | None:
@@ -65,14 +66,15 @@ def restore(desk: Desk, *, actor: str) -> RiskState | None:
     """Start a lost risk state anew; None if there is one. Errors as `trading.account.restore_risk_state`."""
     from sereno.trading.account import restore_risk_state
 
-    return restore_risk_state(desk.ledger, mode=desk.mode, account=desk.account, now=_now(desk), actor=actor)
+    now = desk_moment(desk.clock)
+    return restore_risk_state(desk.ledger, mode=desk.mode, account=desk.account, now=now, actor=actor)
 
 
 def _write(desk: Desk, reason: str | None, actor: str, detail: str) -> RiskState | None:
     from sereno.store.ledger import audit, risk_state
     from sereno.trading.account import fresh_state
 
-    now = _now(desk)
+    now = desk_moment(desk.clock)
     with desk.ledger.begin() as tx:
         state = risk_state.load(tx, desk.mode, desk.account)
         if state is None and reason is not None:
@@ -87,12 +89,6 @@ def _write(desk: Desk, reason: str | None, actor: str, detail: str) -> RiskState
             return state
         told = {"mode": desk.mode.value, "reason": reason, "before": state.blocked_reason, "detail": detail}
         audit.append(tx, now, actor, BLOCKED if reason else CLEARED, desk.account, told)
-        return risk_state.save(tx, replace(state, blocked_reason=reason), state.version)
-
-
-def _now(desk: Desk) -> UtcMs:
-    """The desk's time; the host's when the simulated world is not running."""
-    try:
-        return desk.clock.now_ms()
-    except SerenoError:
-        return WallClock().now_ms()
+        kept = risk_state.save(tx, replace(state, blocked_reason=reason), state.version)
+        queue_alert(tx, desk)
+        return kept

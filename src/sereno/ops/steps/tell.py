@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from sereno.core.clock import WallClock
+from sereno.ops.entries import queue_alert
 from sereno.watch.channels.telegram import Telegram
 from sereno.watch.outbox import Round, deliver
 
@@ -22,8 +23,10 @@ def tell_waiting(desk: Desk) -> Round:
 
 
 def tell_aside(desk: Desk) -> None:
-    """The same beside work that matters more: whatever goes wrong here is logged and no more."""
+    """The same beside work that matters more, and whether entries are blocked; what goes wrong is logged and no more."""
     try:
+        with desk.ledger.begin() as tx:
+            queue_alert(tx, desk)
         tell_waiting(desk)
     except Exception as cause:  # noqa: BLE001 - a message must never cost a job that lets positions out
         _log.error("alert.round_failed", error=f"{type(cause).__name__}: {cause}")

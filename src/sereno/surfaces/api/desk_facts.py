@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sereno.core.mode import Mode
 from sereno.ops.app import Desk
+from sereno.ops.entries import desk_moment, entry_facts
 from sereno.ops.facts import (
     SIGNAL_ROUND,
     duration_s,
@@ -31,6 +32,7 @@ def read_facts(desk: Desk) -> DeskFacts:
         good_ingestion = last_run(tx, "collector", desk.mode, RunStatus.SUCCESS)
         good_pass = last_run(tx, SIGNAL_ROUND, desk.mode, RunStatus.SUCCESS)
         point = equity.latest(tx, desk.mode, desk.account)
+        entries = entry_facts(tx, desk.mode, desk.account, desk_moment(desk.clock))
         return DeskFacts(
             mode=desk.mode,
             ingestion=_gauge(last_ended(tx, "collector", desk.mode)),
@@ -48,6 +50,7 @@ def read_facts(desk: Desk) -> DeskFacts:
             daemons=tuple((s.job.name, bool(s.alive)) for s in states if s.job.is_daemon),
             equity_quote=float(point.equity_quote) if point else None,
             open_positions=len(positions.open(tx, desk.mode, desk.account)),
+            entries=(entries.account, entries.refused is None) if entries.is_opened else None,
         )
 
 

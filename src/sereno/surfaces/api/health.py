@@ -11,10 +11,13 @@ from sereno.core.errors import SerenoError
 from sereno.core.mode import Mode
 from sereno.core.timeframe import UtcMs
 from sereno.ops.app import Desk
+from sereno.ops.entries import desk_moment, entry_facts
 from sereno.ops.facts import jobs_in_force, lease_is_held, world_ended_ms
 from sereno.ops.lease import lease_name
 from sereno.ops.logs import Redactor
 from sereno.ops.snapshot import ended_words
+from sereno.watch.checks import Noticed
+from sereno.watch.entries import entries_blocked
 
 LEAST_FREE_BYTES = 32 * 1024 * 1024
 OWN = "dashboard"
@@ -47,6 +50,7 @@ def look(desk: Desk, *, own: str | None = OWN) -> Health:
         ("disk", _disk),
         ("clock", _clock),
         ("daemons", lambda one: _daemons(one, own)),
+        ("entries", _entries_frozen),
     )
     for name, probe in probes:
         try:
@@ -59,8 +63,9 @@ def look(desk: Desk, *, own: str | None = OWN) -> Health:
         reasons += [redactor.text(f"{name}: {reason}") for reason in found]
     now = look_at_clock(desk)
     ended = world_ended_ms(desk.settings, now)
-    notes = () if ended is None else (f"world: {ended_words(ended)}",)
-    return Health(checks, tuple(reasons), now, ended, notes)
+    world = () if ended is None else (f"world: {ended_words(ended)}",)
+    resting = () if not checks["entries"] else tuple(redactor.text(note) for note in _entries_resting(desk))
+    return Health(checks, tuple(reasons), now, ended, (*world, *resting))
 
 
 def look_at_clock(desk: Desk) -> UtcMs | None:
@@ -108,3 +113,18 @@ def _daemons(desk: Desk, own: str | None) -> Iterator[str]:
         for job in jobs_in_force(desk.settings):
             if job.is_daemon and job.name != own and not lease_is_held(tx, lease_name(desk.mode, job.name)):
                 yield f"{job.name} does not run"
+
+
+def _entries_frozen(desk: Desk) -> Iterator[str]:
+    """A desk that a job froze, or whose risk state is lost, trades no more until a person has looked."""
+    yield from (one.message for one in _entries(desk) if one.severity.wakes)
+
+
+def _entries_resting(desk: Desk) -> Iterator[str]:
+    """What a person, a limit or a pause asks for is no failure, but good to know."""
+    yield from (f"entries: {one.message}" for one in _entries(desk))
+
+
+def _entries(desk: Desk) -> tuple[Noticed, ...]:
+    with desk.ledger.read() as tx:
+        return entries_blocked(entry_facts(tx, desk.mode, desk.account, desk_moment(desk.clock)))
