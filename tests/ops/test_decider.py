@@ -117,7 +117,8 @@ def test_a_hole_under_the_features_refuses_by_name(
     if said is None:
         assert signal.decision is Decision.LONG
     else:
-        assert told(signal) == (Decision.NO_TRADE, f"risk_gate: data_gap {said}")
+        assert told(signal) == (Decision.NO_TRADE, f"data_gap: {said}")
+        assert signal.reason == "data_gap"
         assert not signal.risk_allowed
 
 
@@ -140,7 +141,8 @@ def test_a_signal_rests_the_instrument_on_every_timeframe(
         assert desk.decider.decide(slower).decision is Decision.LONG
         refused = desk.decider.decide(hourly)
     assert refused.decision is Decision.NO_TRADE
-    assert "cooldown resting for 3 bars of 4h" in refused.reason_detail
+    assert refused.reason == "cooldown_other_timeframe"
+    assert "resting for 3 bars of 4h" in refused.refusals[0].detail
 
 
 def test_candles_that_closed_while_nobody_decided_get_their_no(

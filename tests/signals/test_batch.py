@@ -10,7 +10,7 @@ from sereno.core.instrument import Market
 from sereno.core.signal import Decision, Regime
 from sereno.signals.batch import decide_all
 from sereno.signals.decide import decide
-from sereno.signals.gates import DATA_GAP, data_gap, gaps_behind
+from sereno.signals.gates import data_gap, gaps_behind
 from sereno.signals.words import Reason, Situation
 from tests.trading.worlds import HOURLY, Slices, outlook, walk
 
@@ -40,7 +40,7 @@ def test_batch_and_single_agree() -> None:
         reason = verdict.reason if gap is None or verdict.decision is Decision.NO_TRADE else gap.reason
         reasons[reason] = reasons.get(reason, 0) + 1
     assert reasons.pop(Reason.TAKEN) == np.count_nonzero(batch.side)
-    assert reasons[DATA_GAP] > 0
+    assert reasons[Reason.DATA_GAP] > 0
     assert reasons == batch.refusals
     assert set(batch.side.tolist()) == {0, 1}, "spot is never sold short"
     linear = decide_all(forecasts, frame, market=Market.LINEAR, **WORDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,11 +15,12 @@ from hypothesis import strategies as st
 from sereno.core.errors import StopTrading
 from sereno.core.instrument import Market
 from sereno.core.settings.sections import BarrierSettings, CostSettings, SignalSettings
-from sereno.core.signal import Decision, Regime
+from sereno.core.signal import Decision, Refusal, Regime
 from sereno.core.timeframe import HOUR_MS, Timeframe
 from sereno.signals import decide as room
 from sereno.signals.decide import decide, floors_of, net_reward_risk, utility
-from sereno.signals.words import Reason, RiskVerdict, Situation, Verdict
+from sereno.signals.words import GATE, Reason, RiskVerdict, Situation, Verdict
+from sereno.trading.risk_limits import RiskReason
 from tests.trading.worlds import START, forecast
 
 AT = Situation(Market.LINEAR, Timeframe.H1, candle_ms=START, now=START)
@@ -37,7 +39,7 @@ REFUSALS: list[tuple[dict[str, Any], Reason]] = [
     ({"at": replace(AT, delay_s=121.0)}, Reason.STALE_CANDLE),
     ({"prob_up": 0.6, "prob_down": 0.2, "expected_return": -0.001}, Reason.RETURN_BELOW_MIN),
     ({"at": replace(AT, last_taken_ms=START - 3 * HOUR_MS)}, Reason.COOLDOWN),
-    ({"at": replace(AT, risk=REFUSED)}, Reason.RISK_GATE),
+    *(({"at": replace(AT, risk=replace(REFUSED, reason=name))}, name) for name in sorted(GATE)),
 ]
 
 
@@ -97,6 +99,19 @@ def test_every_reason_is_tested() -> None:
     assert {reason for _, reason in REFUSALS} | {Reason.TAKEN, Reason.SHORT_NOT_POSSIBLE} == set(Reason)
 
 
+def test_the_gate_has_no_reason_of_its_own() -> None:
+    never_asked_for = {RiskReason.NOT_TAKEN}  # only an order can be refused with it
+    recomputed = {Reason.ATR_MISSING, Reason.SHORT_NOT_POSSIBLE}
+    assert {one.value for one in set(RiskReason) - never_asked_for} <= {*GATE, *recomputed}
+
+
+def test_every_reason_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "signals.md").read_text(encoding="utf-8")
+    rows = [row for row in page.splitlines() if row.startswith("| `")]
+    named = [row.split("`")[1] for row in rows if len(row.split(" | ")) == 3]
+    assert sorted(named) == sorted(Reason)
+
+
 def test_all_rules_that_refuse_are_recorded() -> None:
     verdict = decided(
         prob_up=0.45,
@@ -106,7 +121,7 @@ def test_all_rules_that_refuse_are_recorded() -> None:
     )
     assert [r.reason for r in verdict.refusals] == [
         Reason.COOLDOWN,
-        Reason.RISK_GATE,
+        Reason.DAILY_LOSS,
         Reason.PROB_BELOW_MIN,
         Reason.RISK_ABOVE_MAX,
     ]
@@ -216,6 +231,6 @@ def test_without_costs_reward_to_risk_is_that_of_the_barriers() -> None:
 
 def test_trap_b12_7_refusals_are_values_and_nothing_is_swallowed() -> None:
     """The gate's no is a recorded reason; a fault in a sum is an error that gets out."""
-    assert decided(at=replace(AT, risk=REFUSED)).refusals[0].detail.startswith("daily_loss")
+    assert decided(at=replace(AT, risk=REFUSED)).refusals[0] == Refusal(Reason.DAILY_LOSS, REFUSED.detail)
     with pytest.raises(ZeroDivisionError):
         decided(close=0.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sereno.core.settings.sections import BarrierSettings, CostSettings, SignalSettings
-from sereno.core.signal import Signal
+from sereno.core.signal import Refusal, Signal
 from sereno.signals.explain import explain
 from tests.trading.worlds import START, refused, signal
 
@@ -31,10 +31,14 @@ def test_a_taken_signal_names_drivers_regime_costs_and_levels() -> None:
 
 
 def test_a_refused_signal_names_what_refused_it() -> None:
-    both = replace(refused(TAKEN), reason_detail="prob_below_min: 0.30 is below 0.42; cooldown: resting")
+    said = (Refusal("prob_below_min", "0.30 is below 0.42"), Refusal("cooldown", "resting; still"))
+    both = replace(refused(TAKEN), refusals=said)
     text = told(both)
     assert text.startswith("NO_TRADE (it would have been LONG)")
-    assert "Refused (prob_below_min), by:\n  prob_below_min: 0.30 is below 0.42\n  cooldown: resting" in text
+    assert (
+        "Refused (prob_below_min), by:\n  prob_below_min: 0.30 is below 0.42\n  cooldown: resting; still"
+        in text
+    )
     assert "Drivers: none to name" in text
 
 

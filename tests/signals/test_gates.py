@@ -12,6 +12,7 @@ from sereno.core.timeframe import HOUR_MS, Timeframe
 from sereno.features.registry import warm_up_bars
 from sereno.signals.gates import data_gap, gaps_behind, resting, rests_after_gap
 from sereno.signals.replay import replay
+from sereno.signals.words import Reason
 from tests.signals.test_replay import SLICES, PlainForecaster, made
 from tests.trading.worlds import START, walk
 
@@ -79,7 +80,11 @@ def test_a_rest_lasts_for_bars_of_the_signal_that_was_taken(hours_later: int, re
     verdict = resting(START + hours_later * HOUR_MS, taken, cooldown_bars=3)
     assert (verdict is not None) == refuses
     if verdict is not None:
-        assert (verdict.allowed, verdict.reason, verdict.quantity_base) == (False, "cooldown", 0)
+        assert (verdict.allowed, verdict.reason, verdict.quantity_base) == (
+            False,
+            Reason.COOLDOWN_ELSEWHERE,
+            0,
+        )
         assert "3 bars of 4h" in verdict.detail
 
 
@@ -99,5 +104,6 @@ def test_a_signal_that_a_gap_refused_replays_to_the_same_bits(missing: int) -> N
     gap = data_gap(candles.open_ms, found, (), H1, rest_bars=20)
     assert gap is not None
     stored = made(candles, risk=gap)
-    assert f"risk_gate: data_gap {missing} candles are missing" in stored.reason_detail
+    assert stored.reason == Reason.DATA_GAP
+    assert stored.refusals[0].detail.startswith(f"{missing} candles are missing")
     assert replay(stored, candles, PlainForecaster(), **SLICES).differences == ()

@@ -14,6 +14,8 @@ from sqlalchemy import Connection, inspect
 from sereno.core.errors import FixConfig, StopTrading
 from sereno.core.mode import Mode
 from sereno.core.order import EquityPoint
+from sereno.core.signal import Decision, Refusal
+from sereno.signals.words import GATE, Reason
 from sereno.store.ledger import (
     Ledger,
     alerts,
@@ -33,7 +35,7 @@ from sereno.store.ledger import (
     runs,
     signals,
 )
-from sereno.store.ledger.opening import HEAD, REVISIONS, connect, revision
+from sereno.store.ledger.opening import HEAD, REVISIONS, revision
 from sereno.store.ledger.runs import RunStatus
 from sereno.store.ledger.schema import AGGREGATES, metadata
 from sereno.store.ledger.upgrading import downgrade, script, upgrade
@@ -118,6 +120,7 @@ def rules_of(tx: Connection) -> dict[str, object]:
 def test_down_and_up_again_with_data_in_every_table(ledger: Ledger) -> None:
     fill_every_table(ledger)
     lost = {"findings": {"*"}, "alerts": {"*"}, "counters": {"*"}, "job_runs": {"details", "holder"}}
+    lost["signals"] = {"refusals"}
     with ledger.read() as tx:
         before = contents(tx, lost)
     assert all(rows for rows in before.values())
@@ -157,6 +160,80 @@ def test_counts_begin_with_the_runs_that_are_there(ledger: Ledger) -> None:
         assert len(counters.all(tx)) == len(before)
 
 
+SAID = (
+    ("stale_candle", "the candle closed 3.0 bars ago, 1 is too late"),
+    ("cooldown", "resting for 3 bars after the signal of 2024-10-04T00:00:00Z"),
+    ("daily_loss", "paused until 2024-10-05T00:00:00Z"),
+    ("prob_below_min", "probability 0.3000 is below 0.4200"),
+)
+OLD_PROSE = (
+    "stale_candle: the candle closed 3.0 bars ago, 1 is too late; "
+    "cooldown: resting for 3 bars after the signal of 2024-10-04T00:00:00Z; "
+    "risk_gate: daily_loss paused until 2024-10-05T00:00:00Z; "
+    "prob_below_min: probability 0.3000 is below 0.4200"
+)
+
+
+def told_before(signal_id: str, reason: str, prose: str, tx: Connection, *, ts: int = examples.DAY) -> None:
+    """A signal as revision 0003 kept it."""
+    signals.save(tx, examples.signal(signal_id, ts=ts, decision=Decision.NO_TRADE))
+    row = signals.table.c.signal_id == signal_id
+    tx.execute(signals.table.update().where(row).values(reason=reason, reason_detail=prose, refusals=[]))
+
+
+@pytest.mark.parametrize("rows_at_once", [1, 1000])
+def test_the_prose_of_old_refusals_becomes_rows(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, rows_at_once: int
+) -> None:
+    module = script().get_revision("0004").module
+    old = {
+        "a": ("stale_candle", OLD_PROSE),
+        "b": ("risk_gate", "risk_gate: cooldown resting for 3 bars of 4h"),
+        "c": ("risk_gate", "risk_gate: blocked by hand: no; risk_above_max: risk score 0.9 is above 0.7"),
+        "d": ("no_edge", "no_edge: neither side has a positive expected utility after costs"),
+        "e": ("older", "prose; of: nobody"),
+        "f": ("risk_gate", "risk_gate: risk_state_missing"),
+    }
+    with ledger.begin() as tx:
+        signals.save(tx, examples.signal("taken"))
+        for signal_id, (reason, prose) in old.items():
+            told_before(signal_id, reason, prose, tx)
+    downgrade(ledger, "0003")
+    with ledger.read() as tx:
+        kept = tx.exec_driver_sql("SELECT signal_id, reason, reason_detail FROM signals ORDER BY signal_id")
+        before = kept.all()
+    assert {row[0]: (row[1], row[2]) for row in before if row[0] != "taken"} == old
+    monkeypatch.setattr(module, "BATCH", rows_at_once)
+    upgrade(ledger)
+    with ledger.read() as tx:
+        found = {one.signal_id: one for one in signals.recent(tx)}
+    assert found["taken"] == examples.signal("taken")
+    assert [(no.reason, no.detail) for no in found["a"].refusals] == list(SAID)
+    assert found["a"].reason_detail == "; ".join(f"{name}: {detail}" for name, detail in SAID)
+    assert {name: one.reason for name, one in found.items() if name != "taken"} == {
+        "a": "stale_candle",
+        "b": "cooldown_other_timeframe",
+        "c": "blocked",
+        "d": "no_edge",
+        "e": "older",
+        "f": "risk_state_missing",
+    }
+    assert found["c"].refusals[0] == Refusal("blocked", "by hand: no")
+    assert found["e"].refusals == ()
+    downgrade(ledger, "0003")
+    with ledger.read() as tx:
+        kept = tx.exec_driver_sql("SELECT signal_id, reason, reason_detail FROM signals ORDER BY signal_id")
+        assert kept.all() == before
+    upgrade(ledger)
+
+
+def test_the_migration_knows_every_reason_of_today() -> None:
+    """Until a reason is added; then a row that goes down with it stays as it is."""
+    module = script().get_revision("0004").module
+    assert {*module.RULES, *module.GATES, Reason.TAKEN} == set(Reason)
+    assert module.GATES == GATE
+
+
 def test_down_to_nothing_and_up_again(ledger: Ledger) -> None:
     fill_every_table(ledger)
     downgrade(ledger, "base")
@@ -170,10 +247,10 @@ def test_down_to_nothing_and_up_again(ledger: Ledger) -> None:
 
 
 def test_an_old_ledger_with_data_is_brought_up_by_opening(fresh_url: str) -> None:
-    old = connect(fresh_url)
-    upgrade(old, "0001")
+    old = open_ledger(fresh_url)
     with old.begin() as tx:
         examples.populate(tx)
+    downgrade(old, "0001")
     old.close()
     ledger = open_ledger(fresh_url)
     assert revision(ledger) == HEAD

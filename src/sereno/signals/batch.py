@@ -16,7 +16,7 @@ from sereno.core.timeframe import Timeframe
 from sereno.models.contract import Forecasts
 from sereno.models.contract import Frame as FeatureBlock
 from sereno.signals.decide import decide
-from sereno.signals.gates import DATA_GAP, rests_after_gap
+from sereno.signals.gates import rests_after_gap
 from sereno.signals.regime import ADX, ATR_RATIO, regime_of
 from sereno.signals.words import Reason, Situation
 
@@ -87,11 +87,11 @@ def decide_all(
             costs=costs,
             situation=Situation(market, frame.timeframe, candle_ms=ts, now=ts),
         )
-        reason = verdict.reason.value
-        if verdict.reason is Reason.TAKEN and rests[row]:
-            reason = DATA_GAP
-        if reason == Reason.TAKEN:
+        reason = verdict.reason
+        if reason is Reason.TAKEN and rests[row]:
+            reason = Reason.DATA_GAP
+        if reason is Reason.TAKEN:
             side[row] = verdict.decision.sign
         else:
-            refusals[reason] = refusals.get(reason, 0) + 1
+            refusals[reason.value] = refusals.get(reason.value, 0) + 1
     return Decisions(ts=frame.ts, side=side, atr=frame.atr, refusals=refusals)

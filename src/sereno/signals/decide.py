@@ -24,10 +24,10 @@ from sereno.core.instrument import Market
 from sereno.core.money import round_money
 from sereno.core.position_rules import distance, entry_fill, exit_fill, level, levels, net_frac
 from sereno.core.settings.sections import BarrierSettings, CostSettings, SignalSettings
-from sereno.core.signal import Decision, Regime
+from sereno.core.signal import Decision, Refusal, Regime
 from sereno.core.timeframe import iso
 from sereno.signals.regime import MULTIPLIERS
-from sereno.signals.words import Reason, Refusal, Situation, Verdict
+from sereno.signals.words import Reason, Situation, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +184,9 @@ def floor_refusals(edge: Edge, risk_score: float, floors: Floors) -> tuple[Refus
 def _circumstances(edge: Edge, signals: SignalSettings, at: Situation) -> tuple[Refusal, ...]:
     found: list[Refusal] = []
     age_bars = (at.now - at.candle_ms) / at.timeframe.ms
-    if at.superseded:
+    if at.stale:
+        found.append(Refusal(Reason.STALE_CANDLE, at.stale))
+    elif at.superseded:
         found.append(
             Refusal(
                 Reason.STALE_CANDLE,
@@ -217,9 +219,7 @@ def _circumstances(edge: Edge, signals: SignalSettings, at: Situation) -> tuple[
             )
         )
     if at.risk is not None and not at.risk.allowed:
-        found.append(
-            Refusal(Reason.RISK_GATE, f"{at.risk.reason} {at.risk.detail}".strip().replace(";", ","))
-        )
+        found.append(Refusal(Reason(at.risk.reason), at.risk.detail))
     return tuple(found)
 
 
@@ -244,7 +244,7 @@ def _refused(edge: Edge, refusals: tuple[Refusal, ...], entry: float) -> Verdict
     return Verdict(
         decision=Decision.NO_TRADE,
         side=edge.side,
-        reason=refusals[0].reason,
+        reason=Reason(refusals[0].reason),
         detail=detail,
         confidence=edge.probability,
         entry=entry,

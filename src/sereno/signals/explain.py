@@ -100,7 +100,8 @@ def _outcome(signal: Signal) -> str:
             f"Taken: {signal.position_size.normalize():f} {signal.series.instrument.base}, "
             f"stop {signal.stop.normalize():f}, target {signal.target.normalize():f}."
         )
-    reasons = "\n".join(f"  {part}" for part in signal.reason_detail.split("; "))
+    said = [f"{refusal.reason}: {refusal.detail}" for refusal in signal.refusals] or [signal.reason_detail]
+    reasons = "\n".join(f"  {one}" for one in said)
     return f"Refused ({signal.reason}), by:\n{reasons}"
 
 

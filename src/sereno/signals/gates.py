@@ -1,6 +1,6 @@
 """What stands in the way of an entry besides the account: a gap in its data, a rest of its instrument.
 
-Each answers like the risk gate, and is recorded as `risk_gate` with its own name in the detail.
+Each answers like the risk gate, and is recorded under its own name.
 """
 
 from __future__ import annotations
@@ -13,10 +13,7 @@ from numpy.typing import NDArray
 
 from sereno.core.candle import I64
 from sereno.core.timeframe import Timeframe, UtcMs, iso
-from sereno.signals.words import RiskVerdict
-
-DATA_GAP = "data_gap"
-COOLDOWN = "cooldown"
+from sereno.signals.words import Reason, RiskVerdict
 
 Span = tuple[UtcMs, UtcMs]
 """Missing candles: those with first <= open_ms <= last."""
@@ -58,9 +55,9 @@ def data_gap(
         since = int(len(open_ms) - np.searchsorted(open_ms, gap[1]))
         missing = f"{(gap[1] - gap[0]) // timeframe.ms + 1} candles are missing from {iso(gap[0])} on"
         if since <= rest_bars:
-            return _no(DATA_GAP, f"{missing}, {since} of {rest_bars} bars ago")
+            return _no(Reason.DATA_GAP, f"{missing}, {since} of {rest_bars} bars ago")
         if not _is_covered(gap, known, timeframe):
-            return _no(DATA_GAP, f"{missing}, and the venue may still have them")
+            return _no(Reason.DATA_GAP, f"{missing}, and the venue may still have them")
     return None
 
 
@@ -72,11 +69,11 @@ def resting(at: UtcMs, taken: Iterable[tuple[Timeframe, UtcMs]], *, cooldown_bar
     for timeframe, ts in taken:
         if ts <= at <= ts + cooldown_bars * timeframe.ms:
             said = f"resting for {cooldown_bars} bars of {timeframe} after the signal of {iso(ts)}"
-            return _no(COOLDOWN, said)
+            return _no(Reason.COOLDOWN_ELSEWHERE, said)
     return None
 
 
-def _no(reason: str, detail: str) -> RiskVerdict:
+def _no(reason: Reason, detail: str) -> RiskVerdict:
     return RiskVerdict(False, reason, Decimal(0), detail)
 
 

@@ -71,4 +71,5 @@ def make_signal(
         feature_first_ms=provenance.feature_first_ms,
         feature_primed_ms=provenance.feature_primed_ms,
         features=provenance.features,
+        refusals=verdict.refusals,
     )

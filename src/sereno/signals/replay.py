@@ -5,19 +5,19 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from decimal import Decimal
 from typing import Protocol
 
 from sereno.core.candle import Candles
 from sereno.core.forecast import Forecast
-from sereno.core.instrument import Market
 from sereno.core.settings.sections import BarrierSettings, CostSettings, SignalSettings
-from sereno.core.signal import Decision, Signal
+from sereno.core.signal import Signal
 from sereno.core.timeframe import UtcMs
 from sereno.features.engine import FeatureRow, live_row
 from sereno.signals.decide import decide
 from sereno.signals.make import Provenance, make_signal, signal_id_of
 from sereno.signals.regime import ADX, ATR_RATIO, regime_of
-from sereno.signals.words import CIRCUMSTANTIAL, Reason, Refusal, RiskVerdict, Situation, Verdict
+from sereno.signals.words import GATE, Reason, RiskVerdict, Situation
 
 
 class Forecasts(Protocol):
@@ -81,11 +81,11 @@ def replay(
         signals=signals,
         barriers=barriers,
         costs=costs,
-        situation=_situation(stored, stored.series.instrument.market, last_taken_ms),
+        situation=_situation(stored, last_taken_ms),
     )
     computed = make_signal(
         forecast,
-        _with_recorded(stored, verdict),
+        verdict,
         regime,
         regime_reason,
         mode=stored.mode,
@@ -129,52 +129,16 @@ def _differ(name: str, old: object, new: object) -> Iterator[Difference]:
         yield Difference(name, old, new)
 
 
-def _situation(stored: Signal, market: Market, last_taken_ms: UtcMs | None) -> Situation:
+def _situation(stored: Signal, last_taken_ms: UtcMs | None) -> Situation:
+    """The moment as the record tells it: what the gate and the candle's age said."""
+    gate = next((no for no in stored.refusals if no.reason in GATE), None)
+    stale = next((no.detail for no in stored.refusals if no.reason == Reason.STALE_CANDLE), "")
     return Situation(
-        market, stored.series.timeframe, candle_ms=stored.ts, now=stored.ts, last_taken_ms=last_taken_ms
+        stored.series.instrument.market,
+        stored.series.timeframe,
+        candle_ms=stored.ts,
+        now=stored.ts,
+        last_taken_ms=last_taken_ms,
+        risk=None if gate is None else RiskVerdict(False, gate.reason, Decimal(0), gate.detail),
+        stale=stale,
     )
-
-
-def _with_recorded(stored: Signal, verdict: Verdict) -> Verdict:
-    """The verdict with the recorded refusals that only the moment knew, in the order of `decide`."""
-    recorded = _recorded(stored)
-    if not recorded or verdict.side is None:
-        return verdict
-    present = {refusal.reason for refusal in verdict.refusals}
-    known = (*verdict.refusals, *(r for r in recorded if r.reason not in present))
-    order = list(_ORDER)
-    refusals = tuple(sorted(known, key=lambda r: order.index(r.reason)))
-    return Verdict(
-        decision=Decision.NO_TRADE,
-        side=verdict.side,
-        reason=refusals[0].reason,
-        detail="; ".join(f"{r.reason}: {r.detail}" for r in refusals),
-        confidence=verdict.confidence,
-        entry=verdict.entry,
-        stop=None,
-        target=None,
-        utility=verdict.utility,
-        refusals=refusals,
-    )
-
-
-def _recorded(stored: Signal) -> tuple[Refusal, ...]:
-    found = []
-    for part in stored.reason_detail.split("; "):
-        name, _, detail = part.partition(": ")
-        if name in _FROM_RECORD:
-            found.append(Refusal(Reason(name), detail))
-    return tuple(found)
-
-
-_FROM_RECORD = CIRCUMSTANTIAL - {Reason.COOLDOWN}
-_ORDER = (
-    Reason.STALE_CANDLE,
-    Reason.SHORT_NOT_POSSIBLE,
-    Reason.COOLDOWN,
-    Reason.RISK_GATE,
-    Reason.PROB_BELOW_MIN,
-    Reason.RETURN_BELOW_MIN,
-    Reason.RISK_ABOVE_MAX,
-    Reason.REWARD_RISK_BELOW_MIN,
-)

@@ -7,12 +7,16 @@ from decimal import Decimal
 from enum import StrEnum
 
 from sereno.core.instrument import Market
-from sereno.core.signal import Decision
+from sereno.core.signal import Decision, Refusal
 from sereno.core.timeframe import Timeframe, UtcMs
 
 
 class Reason(StrEnum):
-    """Every outcome of a decision. `taken` is the only one that leads to an order."""
+    """Every outcome of a decision; docs/signals.md tells what each means.
+
+    `taken` is the only one that leads to an order. The gate's reasons have the names that it gives its
+    refused orders.
+    """
 
     TAKEN = "taken"
     STALE_CANDLE = "stale_candle"
@@ -24,18 +28,50 @@ class Reason(StrEnum):
     RISK_ABOVE_MAX = "risk_above_max"
     REWARD_RISK_BELOW_MIN = "reward_risk_below_min"
     COOLDOWN = "cooldown"
-    RISK_GATE = "risk_gate"
+    COOLDOWN_ELSEWHERE = "cooldown_other_timeframe"
+    DATA_GAP = "data_gap"
+    NO_ACCOUNT = "no_account"
+    STATE_MISSING = "risk_state_missing"
+    STATE_UNREADABLE = "risk_state_unreadable"
+    BLOCKED = "blocked"
+    DAILY_LOSS = "daily_loss"
+    WEEKLY_LOSS = "weekly_loss"
+    LOSING_STREAK = "losing_streak"
+    POSITION_OPEN = "position_open"
+    MAX_OPEN_POSITIONS = "max_open_positions"
+    EXPOSURE_FULL = "exposure_full"
+    PRICE_BELOW_GRID = "price_below_money_grid"
+    QUANTITY_TOO_SMALL = "quantity_too_small"
+    RULES_UNKNOWN = "instrument_rules_unknown"
 
 
-CIRCUMSTANTIAL = frozenset({Reason.STALE_CANDLE, Reason.COOLDOWN, Reason.RISK_GATE})
-"""Refusals that follow from the desk's state at the moment, not from the candles."""
+GATE = frozenset(
+    {
+        Reason.COOLDOWN_ELSEWHERE,
+        Reason.DATA_GAP,
+        Reason.NO_ACCOUNT,
+        Reason.STATE_MISSING,
+        Reason.STATE_UNREADABLE,
+        Reason.BLOCKED,
+        Reason.DAILY_LOSS,
+        Reason.WEEKLY_LOSS,
+        Reason.LOSING_STREAK,
+        Reason.POSITION_OPEN,
+        Reason.MAX_OPEN_POSITIONS,
+        Reason.EXPOSURE_FULL,
+        Reason.PRICE_BELOW_GRID,
+        Reason.QUANTITY_TOO_SMALL,
+        Reason.RULES_UNKNOWN,
+    }
+)
+"""What the gate says no with: it follows from the desk's state at the moment, not from the candles."""
 
 
 @dataclass(frozen=True, slots=True)
 class RiskVerdict:
     """What the risk gate would say to an entry now, and the quantity that it would let through.
 
-    reason    the gate's stable name; empty when allowed
+    reason    one of GATE; empty when allowed
     """
 
     allowed: bool
@@ -51,6 +87,7 @@ class Situation:
     now            the moment of deciding
     candle_ms      close of the candle that is decided on
     delay_s        wall seconds since then; in a hurried world fewer than `now` tells
+    stale          what the record says of the candle's age: replay, which cannot know the moment, passes it
     superseded     a newer candle has closed and is decided on: this one is decided for the record
     last_taken_ms  close of the candle of the newest taken signal of the same series, None without one
     risk           the gate's word; None decides without asking it, as the backtest does, whose kernel
@@ -65,14 +102,7 @@ class Situation:
     risk: RiskVerdict | None = None
     delay_s: float = 0.0
     superseded: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """One rule that said no."""
-
-    reason: Reason
-    detail: str
+    stale: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import (
@@ -24,7 +25,7 @@ from sqlalchemy import (
 from sereno.core.instrument import Instrument, Series
 from sereno.core.mode import Mode
 from sereno.core.order import OrderPurpose
-from sereno.core.signal import Decision, Regime, Signal
+from sereno.core.signal import Decision, Refusal, Regime, Signal
 from sereno.core.timeframe import Timeframe, UtcMs
 from sereno.store.ledger import orders, positions
 from sereno.store.ledger.columns import (
@@ -77,6 +78,7 @@ class SignalColumns(OutlookColumns):
     feature_first_ms = Column(whole, nullable=False)
     feature_primed_ms = Column(whole, nullable=False)
     features = Column(Json, nullable=False)
+    refusals = Column(Json, nullable=False, server_default="[]")
 
 
 table = Table(
@@ -133,7 +135,8 @@ def save(tx: Tx, signal: Signal) -> bool:
         raise ValueError(f"a signal of {signal.ts} rests on a forecast of {signal.forecast.ts}")
     values = {name: getattr(signal, name) for name in _OWN}
     values |= outlook_values(signal.forecast) | series_values(signal.series)
-    return add_once(tx, table, values | {"features": [list(pair) for pair in signal.features]})
+    values |= {"features": [list(pair) for pair in signal.features]}
+    return add_once(tx, table, values | {"refusals": [asdict(refusal) for refusal in signal.refusals]})
 
 
 def get(tx: Tx, signal_id: str) -> Signal | None:
@@ -258,6 +261,7 @@ def _signal(row: Row[Any]) -> Signal:
         series=Series(row.instrument, row.timeframe),
         forecast=outlook(row),
         features=_features(row.features),
+        refusals=_refusals(row.refusals),
     )
 
 
@@ -268,3 +272,10 @@ def _features(stored: object) -> tuple[tuple[str, float], ...]:
     except (TypeError, ValueError) as cause:
         raise unreadable("features", stored) from cause
     return tuple(pairs)
+
+
+def _refusals(stored: object) -> tuple[Refusal, ...]:
+    try:
+        return tuple(Refusal(str(one["reason"]), str(one["detail"])) for one in stored)  # type: ignore[attr-defined]
+    except (TypeError, KeyError) as cause:
+        raise unreadable("refusals", stored) from cause
