@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import sereno
+from sereno.core.clock import FixedClock
 from sereno.core.mode import Mode
+from sereno.core.timeframe import MINUTE_MS
 from sereno.ops.app import Desk
 from sereno.ops.facts import SIGNAL_ROUND
 from sereno.ops.first_pass import steps_of
@@ -128,3 +130,22 @@ def test_trap_a30_38_what_lives_is_not_cleaned_away_however_long_it_was_quiet(tm
         assert {path for path, held in ours.items() if path.read_bytes() != held} == set()
         assert desk.mode is Mode.PAPER
         assert desk.clock.now_ms() == NOW_MS
+
+
+def test_trap_b12_17_e4_12_work_that_is_done_again_leaves_no_more_files(tmp_path: Path) -> None:
+    """Every cycle left fresh files that nobody ever removed."""
+
+    def files() -> set[str]:
+        return {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+
+    seen = []
+    with seeded_desk(tmp_path) as desk:
+        assert isinstance(desk.clock, FixedClock)
+        for _ in range(4):
+            advance_positions(desk, Run("p", "positions"))
+            look_for_anomalies(desk, Run("a", "anomaly"))
+            guarded(DECIDE, desk, Run("d", DECIDE.name))
+            seen.append(files())
+            desk.clock.advance(5 * MINUTE_MS)
+    assert seen[0] == seen[-1]
+    assert len(seen[0]) > 5
