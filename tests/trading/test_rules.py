@@ -210,12 +210,13 @@ def test_the_compiled_backtest_is_the_plain_rules(trailing: float) -> None:
     side, atr = coin_flips(8, candles)
     slices = Slices(barriers=BarrierSettings(trailing_atr=trailing), signals=SignalSettings(cooldown_bars=2))
     book = rulebook(HOURLY.timeframe, GRID, **slices.words())
-    columns = (candles.open_ms, candles.open, candles.high, candles.low, candles.close, side, atr)
+    bars = kernel.Bars(candles.open_ms, candles.open, candles.high, candles.low, candles.close, side, atr)
     written = []
     for loop in (kernel.walk, kernel.walk.py_func):
-        tables = (np.zeros((400, 7), np.int64), np.zeros((400, 9)), np.zeros(5, np.int64))
-        assert loop(*columns, book, 10_000.0, *tables) > 20
-        written.append(tables)
+        rows, counts = kernel.empty_rows(400), np.zeros(len(kernel.COUNTS), np.int64)
+        n = loop(bars, book, 10_000.0, rows, counts)
+        assert n > 20
+        written.append((*(column[:n] for column in rows), counts))
     for compiled, plain in zip(*written, strict=True):
         np.testing.assert_array_equal(compiled, plain)
 

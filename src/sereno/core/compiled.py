@@ -21,15 +21,19 @@ def kept(function: Any) -> Any:
         return numba.njit(nogil=True)(function)
 
 
-def callable_in_loops(*functions: Any) -> None:
-    """Let compiled loops call plain functions, which stay what they are for everyone else."""
+def callable_in_loops(*functions: Any, inline: bool = False) -> None:
+    """Let compiled loops call plain functions, which stay what they are for everyone else.
+
+    inline  write them into the loop: for those that take arrays, whose counting of references costs
+            more than a short call is worth
+    """
     for function in functions:
-        _registered(function)
+        _registered(function, inline)
 
 
 @cache
-def _registered(function: Any) -> Any:
+def _registered(function: Any, inline: bool) -> Any:
     """Once for each function, however many loops ask: a second registration would be ambiguous."""
     from numba.extending import register_jitable
 
-    return register_jitable(function)
+    return register_jitable(inline="always" if inline else "never")(function)

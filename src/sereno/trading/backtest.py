@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
 import numpy as np
 
@@ -93,16 +92,12 @@ def run(
     if not len(candles) == len(side) == len(atr):
         raise ValueError(f"{len(candles)} candles, {len(side)} decisions and {len(atr)} ranges do not match")
     bound = int(np.count_nonzero(side))
-    whole = np.zeros((bound, len(kernel.WHOLE_COLUMNS)), dtype=np.int64)
-    real = np.zeros((bound, len(kernel.REAL_COLUMNS)), dtype=np.float64)
+    rows = kernel.empty_rows(bound)
     counts = np.zeros(len(kernel.COUNTS), dtype=np.int64)
-    columns = (candles.open_ms, candles.open, candles.high, candles.low, candles.close, side, atr)
-    n = kernel.walk(
-        *(np.ascontiguousarray(column) for column in columns), book, initial_equity, whole, real, counts
-    )
-    columns_of: dict[str, Any] = {name: whole[:n, k].copy() for k, name in enumerate(kernel.WHOLE_COLUMNS)}
-    columns_of |= {name: real[:n, k].copy() for k, name in enumerate(kernel.REAL_COLUMNS)}
-    return Trades(**columns_of), dict(zip(kernel.COUNTS, counts.tolist(), strict=True))
+    bars = kernel.bars_of(candles, side, atr)
+    n = kernel.walk(bars, book, initial_equity, rows, counts)
+    trades = Trades(**{name: column[:n].copy() for name, column in rows._asdict().items()})
+    return trades, dict(zip(kernel.COUNTS, counts.tolist(), strict=True))
 
 
 def backtest(

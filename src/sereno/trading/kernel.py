@@ -7,13 +7,11 @@ changed rule is compiled anew.
 
 from __future__ import annotations
 
-import inspect
-from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple, get_type_hints
 
 import numpy as np
 
-from sereno.core import position_rules, timeframe
+from sereno.core.candle import F64, I64, Candles
 from sereno.core.compiled import callable_in_loops, kept
 from sereno.core.money import round_money
 from sereno.core.position_rules import (
@@ -28,182 +26,212 @@ from sereno.core.position_rules import (
     net_quote,
     trailed,
 )
+from sereno.signals.batch import I8
 from sereno.trading import rules
 from sereno.trading.rules import (
-    day_of,
-    is_fine_enough,
+    Rulebook,
+    Standing,
+    after_exit,
+    after_mark,
     is_tradable,
-    limit_pause_until,
-    loss_reached,
     lots_of,
+    opened,
     quantity_of,
-    streak_after,
-    week_of,
+    rolled,
 )
 
-callable_in_loops(
-    day_of,
-    is_fine_enough,
-    is_tradable,
-    limit_pause_until,
-    lots_of,
-    loss_reached,
-    quantity_of,
-    streak_after,
-    week_of,
-)
-
-WHOLE_COLUMNS = ("decided_bar", "sign", "entry_ms", "exit_ms", "reason", "bars_held", "lots")
-REAL_COLUMNS = (
-    "entry_price",
-    "exit_price",
-    "quantity",
-    "initial_stop",
-    "target",
-    "entry_fee",
-    "exit_fee",
-    "pnl",
-    "balance",
-)
 PAUSED, COOLDOWN, TOO_SMALL, EXPIRED, STILL_OPEN = range(5)
 COUNTS = ("paused", "cooldown", "quantity_too_small", "signal_expired", "open_at_end")
+_TAKEN = -1
+_NEVER = -(2**62)
 
 
-def _sources_digest() -> str:
-    sources = (inspect.getsource(module) for module in (timeframe, rules))
-    return sha256("".join((position_rules.in_loops(), *sources)).encode()).hexdigest()
+class Bars(NamedTuple):
+    """(n,) columns of candles, with the decision on each: side (+1, -1, 0 none) and average true range."""
+
+    open_ms: I64
+    open: F64
+    high: F64
+    low: F64
+    close: F64
+    side: I8
+    atr: F64
+
+
+class Rows(NamedTuple):
+    """Where closed round trips are written; `trading.backtest.Trades` says what the columns mean."""
+
+    decided_bar: I64
+    sign: I64
+    entry_ms: I64
+    exit_ms: I64
+    reason: I64
+    bars_held: I64
+    lots: I64
+    entry_price: F64
+    exit_price: F64
+    quantity: F64
+    initial_stop: F64
+    target: F64
+    entry_fee: F64
+    exit_fee: F64
+    pnl: F64
+    balance: F64
+
+
+class Entry(NamedTuple):
+    """A position at its entry, with what was fixed at its decision."""
+
+    sign: int
+    lots: int
+    quantity: float
+    price: float
+    fee: float
+    start: float
+    stop: float
+    target: float
+    trail: float
+
+
+class Exit(NamedTuple):
+    """The bar on which a position ended, how, and how the account stood; HOLD where the candles end first."""
+
+    bar: int
+    code: int
+    price: float
+    bars_held: int
+    standing: Standing
+
+
+def bars_of(candles: Candles, side: I8, atr: F64) -> Bars:
+    """Candles and decisions as the loop wants them: one piece of memory a column."""
+    columns = (candles.open_ms, candles.open, candles.high, candles.low, candles.close, side, atr)
+    made: tuple[Any, ...] = tuple(np.ascontiguousarray(column) for column in columns)
+    return Bars(*made)
+
+
+def empty_rows(count: int) -> Rows:
+    """Room for so many round trips."""
+    kinds = {F64: np.float64, I64: np.int64}
+    return Rows(*(np.empty(count, kinds[kind]) for kind in get_type_hints(Rows).values()))
+
+
+def waits(now: int, last_taken: int, standing: Standing, book: Rulebook) -> int:
+    """Why a decision is not acted on at `now`, as the row of its count; below 0 if it is."""
+    if now - last_taken <= book.cooldown_ms:
+        return COOLDOWN
+    return PAUSED if now < standing.paused_until_ms else _TAKEN
+
+
+def entered(bars: Bars, decided: int, lots: int, book: Rulebook) -> Entry:
+    """The position that a decision opens at the next open."""
+    sign: Any = np.int64(bars.side[decided])
+    atr, open_ = bars.atr[decided], bars.open[decided + 1]
+    quantity = quantity_of(lots, book)
+    price = entry_fill(sign, open_, book.slippage_frac)
+    start, stop, target = levels(sign, open_, distance(atr, book.stop_atr), distance(atr, book.target_atr))
+    paid = fee(price, quantity, book.fee_frac)
+    return Entry(sign, lots, quantity, price, paid, start, stop, target, distance(atr, book.trailing_atr))
+
+
+def held_on(bars: Bars, first: int, entry: Entry, balance: float, standing: Standing, book: Rulebook) -> Exit:
+    """The position from its entry's row to its end; the account is marked at each close."""
+    equity, stop, best = balance, entry.stop, entry.start
+    for i in range(first, len(bars.open_ms)):
+        standing = rolled(standing, bars.open_ms[i], equity)
+        bars_held = i - first + 1
+        code, price = bar_outcome(
+            entry.sign,
+            bars.open[i],
+            bars.high[i],
+            bars.low[i],
+            bars.close[i],
+            stop,
+            entry.target,
+            stop != entry.stop,
+            bars_held >= book.horizon_bars,
+            book.slippage_frac,
+        )
+        if code != HOLD:
+            return Exit(i, code, price, bars_held, standing)
+        unrealised = round_money(gross(entry.sign, entry.price, bars.close[i], entry.quantity) - entry.fee)
+        equity = round_money(balance + unrealised)
+        standing = after_mark(standing, bars.open_ms[i] + book.bar_ms, equity, book)
+        if entry.trail > 0.0:
+            best = better(entry.sign, best, bars.high[i], bars.low[i])
+            stop = trailed(entry.sign, stop, best, entry.trail)
+    return Exit(len(bars.open_ms), HOLD, 0.0, 0, standing)
+
+
+def write(
+    rows: Rows, k: int, bars: Bars, decided: int, entry: Entry, end: Exit, balance: float, book: Rulebook
+) -> None:
+    """One closed round trip as row `k`."""
+    exit_fee = fee(end.price, entry.quantity, book.fee_frac)
+    pnl = net_quote(entry.sign, entry.price, end.price, entry.quantity, entry.fee, exit_fee)
+    rows.decided_bar[k] = decided
+    rows.sign[k] = entry.sign
+    rows.entry_ms[k] = bars.open_ms[decided + 1]
+    rows.exit_ms[k] = bars.open_ms[end.bar] + book.bar_ms
+    rows.reason[k] = end.code
+    rows.bars_held[k] = end.bars_held
+    rows.lots[k] = entry.lots
+    rows.entry_price[k] = entry.price
+    rows.exit_price[k] = end.price
+    rows.quantity[k] = entry.quantity
+    rows.initial_stop[k] = entry.stop
+    rows.target[k] = entry.target
+    rows.entry_fee[k] = entry.fee
+    rows.exit_fee[k] = exit_fee
+    rows.pnl[k] = pnl
+    rows.balance[k] = round_money(balance + pnl)
+
+
+callable_in_loops(waits, entered, held_on, write, inline=True)
 
 
 def _compiled(sources: str) -> Any:
-    def walk(
-        open_ms: Any,
-        open_: Any,
-        high: Any,
-        low: Any,
-        close: Any,
-        side: Any,
-        atr: Any,
-        book: Any,
-        balance: float,
-        whole: Any,
-        real: Any,
-        counts: Any,
-    ) -> int:
+    def walk(bars: Any, book: Any, balance: float, trades: Any, counts: Any) -> int:
         """One instrument, one position at a time; returns the number of trades written."""
         _ = sources
-        bars = len(open_ms)
-        trades = 0
-        last_taken: Any = np.int64(-(2**62))
-        paused_until: Any = np.int64(-(2**62))
-        streak = 0
-        equity = balance
-        day, week = day_of(open_ms[0]) if bars else 0, week_of(open_ms[0]) if bars else 0
-        day_start = balance
-        week_start = balance
+        last = len(bars.open_ms) - 1
+        written = 0
+        last_taken: Any = np.int64(_NEVER)
+        standing = opened(bars.open_ms[0] if last >= 0 else 0, balance)
         i = 0
-        while i < bars - 1:
-            sign: Any = np.int64(side[i])
-            if sign == 0:
-                i += 1
-                continue
-            now = open_ms[i] + book.bar_ms
-            if now - last_taken <= book.cooldown_ms:
-                counts[COOLDOWN] += 1
-                i += 1
-                continue
-            if now < paused_until:
-                counts[PAUSED] += 1
-                i += 1
-                continue
+        while i < last:
             decided = i
-            stop_distance = distance(atr[i], book.stop_atr)
-            reference = round_money(close[i])
-            lots = lots_of(balance, reference, stop_distance, 0.0, book)
-            quantity = quantity_of(lots, book)
-            if not is_tradable(quantity, reference, book):
+            i += 1
+            if bars.side[decided] == 0:
+                continue
+            now = bars.open_ms[decided] + book.bar_ms
+            reason = waits(now, last_taken, standing, book)
+            if reason != _TAKEN:
+                counts[reason] += 1
+                continue
+            reference = round_money(bars.close[decided])
+            lots = lots_of(balance, reference, distance(bars.atr[decided], book.stop_atr), 0.0, book)
+            if not is_tradable(quantity_of(lots, book), reference, book):
                 counts[TOO_SMALL] += 1
-                i += 1
                 continue
             last_taken = now
-            i += 1
-            if open_ms[i] - now > book.max_age_ms:
+            if bars.open_ms[i] - now > book.max_age_ms:
                 counts[EXPIRED] += 1
                 continue
-            entry_ms = open_ms[i]
-            entry = entry_fill(sign, open_[i], book.slippage_frac)
-            entry_fee = fee(entry, quantity, book.fee_frac)
-            target_distance = distance(atr[decided], book.target_atr)
-            start, initial_stop, target = levels(sign, open_[i], stop_distance, target_distance)
-            trail = distance(atr[decided], book.trailing_atr)
-            stop = initial_stop
-            best = start
-            held = 0
-            code = HOLD
-            price = 0.0
-            while i < bars:
-                if open_ms[i] >= day + 86_400_000:
-                    day = day_of(open_ms[i])
-                    day_start = equity
-                    if day >= week + 604_800_000:
-                        week = week_of(day)
-                        week_start = equity
-                held += 1
-                code, price = bar_outcome(
-                    sign,
-                    open_[i],
-                    high[i],
-                    low[i],
-                    close[i],
-                    stop,
-                    target,
-                    stop != initial_stop,
-                    held >= book.horizon_bars,
-                    book.slippage_frac,
-                )
-                if code != HOLD:
-                    break
-                unrealised = round_money(gross(sign, entry, close[i], quantity) - entry_fee)
-                equity = round_money(balance + unrealised)
-                rest = limit_pause_until(day, day_start, week, week_start, equity, book)
-                paused_until = max(paused_until, rest)
-                if trail > 0.0:
-                    best = better(sign, best, high[i], low[i])
-                    stop = trailed(sign, stop, best, trail)
-                i += 1
-            if code == HOLD:
+            entry = entered(bars, decided, lots, book)
+            end = held_on(bars, i, entry, balance, standing, book)
+            if end.code == HOLD:
                 counts[STILL_OPEN] += 1
                 break
-            exit_ms = open_ms[i] + book.bar_ms
-            exit_fee = fee(price, quantity, book.fee_frac)
-            pnl = net_quote(sign, entry, price, quantity, entry_fee, exit_fee)
-            balance = round_money(balance + pnl)
-            equity = balance
-            streak = streak_after(streak, pnl)
-            if streak >= book.losing_streak:
-                streak = 0
-                paused_until = max(paused_until, exit_ms + book.pause_ms)
-            rest = limit_pause_until(day, day_start, week, week_start, equity, book)
-            paused_until = max(paused_until, rest)
-            whole[trades, 0] = decided
-            whole[trades, 1] = sign
-            whole[trades, 2] = entry_ms
-            whole[trades, 3] = exit_ms
-            whole[trades, 4] = code
-            whole[trades, 5] = held
-            whole[trades, 6] = lots
-            real[trades, 0] = entry
-            real[trades, 1] = price
-            real[trades, 2] = quantity
-            real[trades, 3] = initial_stop
-            real[trades, 4] = target
-            real[trades, 5] = entry_fee
-            real[trades, 6] = exit_fee
-            real[trades, 7] = pnl
-            real[trades, 8] = balance
-            trades += 1
-        return trades
+            write(trades, written, bars, decided, entry, end, balance, book)
+            balance, exit_ms = trades.balance[written], trades.exit_ms[written]
+            standing = after_exit(end.standing, exit_ms, trades.pnl[written], book)
+            standing = after_mark(standing, exit_ms, balance, book)
+            written += 1
+            i = end.bar
+        return written
 
     return kept(walk)
 
 
-walk = _compiled(_sources_digest())
+walk = _compiled(rules.in_loops())

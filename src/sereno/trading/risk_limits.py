@@ -1,4 +1,4 @@
-"""Where an account stands with its limits, and how that changes: pure functions over `RiskState`.
+"""Where an account stands with its limits, and how that changes: the functions of `rules` over `RiskState`.
 
 Losses are measured on equity with unrealised results since the start of the UTC day and week (Monday).
 A limit that is reached pauses entries until the next day or week, a losing streak for some hours. A
@@ -14,9 +14,9 @@ from enum import StrEnum
 
 from sereno.core.mode import Mode
 from sereno.core.risk import RiskState
-from sereno.core.timeframe import DAY_MS, UtcMs
+from sereno.core.timeframe import UtcMs
 from sereno.trading import rules
-from sereno.trading.rules import Rulebook
+from sereno.trading.rules import Rulebook, Standing
 
 
 class RiskReason(StrEnum):
@@ -40,6 +40,13 @@ class RiskReason(StrEnum):
     NOT_TAKEN = "signal_not_taken"
 
 
+_PAUSES = {
+    rules.DAILY_PAUSE: RiskReason.DAILY_LOSS,
+    rules.WEEKLY_PAUSE: RiskReason.WEEKLY_LOSS,
+    rules.STREAK_PAUSE: RiskReason.LOSING_STREAK,
+}
+
+
 def opened_state(mode: Mode, account: str, equity: Decimal, now: UtcMs) -> RiskState:
     """The state of an account that is opened now."""
     return RiskState(
@@ -59,45 +66,43 @@ def opened_state(mode: Mode, account: str, equity: Decimal, now: UtcMs) -> RiskS
 
 
 def rolled(state: RiskState, at: UtcMs, equity: Decimal) -> RiskState:
-    """The state in the UTC day and week of `at`, measured from the last known equity. Pauses stay."""
-    if at < state.day_start_ms + DAY_MS:
+    """The state in the UTC day and week of `at`."""
+    now = rules.rolled(_standing(state), at, float(equity))
+    if now.day_start_ms == state.day_start_ms:
         return state
-    day, week = rules.day_of(at), rules.week_of(at)
-    state = replace(state, day_start_ms=day, day_start_equity_quote=equity, updated_ms=at)
-    if week > state.week_start_ms:
-        state = replace(state, week_start_ms=week, week_start_equity_quote=equity)
-    return state
+    state = replace(state, day_start_ms=now.day_start_ms, day_start_equity_quote=equity, updated_ms=at)
+    if now.week_start_ms == state.week_start_ms:
+        return state
+    return replace(state, week_start_ms=now.week_start_ms, week_start_equity_quote=equity)
 
 
 def after_exit(state: RiskState, exit_ms: UtcMs, pnl: Decimal, book: Rulebook) -> RiskState:
-    """The state after a result: a losing streak that is full starts its pause and a new count."""
-    streak = rules.streak_after(state.losing_streak, float(pnl))
-    if streak < book.losing_streak:
-        return replace(state, losing_streak=streak, updated_ms=exit_ms)
-    state = replace(state, losing_streak=0, updated_ms=exit_ms)
-    return _paused(state, exit_ms + book.pause_ms, RiskReason.LOSING_STREAK)
+    """The state after a result."""
+    now = rules.after_exit(_standing(state), exit_ms, float(pnl), book)
+    return _paused(replace(state, losing_streak=now.losing_streak, updated_ms=exit_ms), now)
 
 
 def after_mark(state: RiskState, ts: UtcMs, equity: Decimal, book: Rulebook) -> RiskState:
-    """The state after equity was marked: a loss limit that is reached pauses entries."""
-    until = rules.limit_pause_until(
-        state.day_start_ms,
-        float(state.day_start_equity_quote),
-        state.week_start_ms,
-        float(state.week_start_equity_quote),
-        float(equity),
-        book,
-    )
-    if until <= ts:
-        return state
-    weekly = until == state.week_start_ms + 7 * DAY_MS and rules.loss_reached(
-        float(state.week_start_equity_quote), float(equity), book.max_weekly_loss_frac
-    )
-    reason = RiskReason.WEEKLY_LOSS if weekly else RiskReason.DAILY_LOSS
-    return _paused(replace(state, updated_ms=max(ts, state.updated_ms)), until, reason)
+    """The state after equity was marked."""
+    before = _standing(state)
+    now = rules.after_mark(before, ts, float(equity), book)
+    return state if now == before else _paused(replace(state, updated_ms=max(ts, state.updated_ms)), now)
 
 
-def _paused(state: RiskState, until: UtcMs, reason: RiskReason) -> RiskState:
-    if state.paused_until_ms is not None and state.paused_until_ms >= until:
+def _standing(state: RiskState) -> Standing:
+    """The numbers of a state. Its pause keeps its name in the state: of the code only a change counts."""
+    return Standing(
+        day_start_ms=state.day_start_ms,
+        day_start_equity=float(state.day_start_equity_quote),
+        week_start_ms=state.week_start_ms,
+        week_start_equity=float(state.week_start_equity_quote),
+        losing_streak=state.losing_streak,
+        paused_until_ms=state.paused_until_ms or 0,
+        pause=rules.NO_PAUSE,
+    )
+
+
+def _paused(state: RiskState, now: Standing) -> RiskState:
+    if now.pause == rules.NO_PAUSE:
         return state
-    return replace(state, paused_until_ms=until, pause_reason=reason.value)
+    return replace(state, paused_until_ms=now.paused_until_ms, pause_reason=_PAUSES[now.pause].value)

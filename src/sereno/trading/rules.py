@@ -1,4 +1,4 @@
-"""The rules of an account, plain functions over numbers: sizing, the venue's lot, the loss limits.
+"""The rules of an account, plain functions over numbers: sizing, the venue's lot, limits and pauses.
 
 Like the rules of a position (`core/position_rules.py`) they are called as they are by the paper engine
 and compiled by `trading/kernel.py`; so both get the same trades to the last digit.
@@ -7,10 +7,14 @@ and compiled by `trading/kernel.py`; so both get the same trades to the last dig
 from __future__ import annotations
 
 import math
+import sys
 from decimal import Decimal
 from fractions import Fraction
+from hashlib import sha256
+from inspect import getsource
 from typing import NamedTuple
 
+from sereno.core import compiled, position_rules, timeframe
 from sereno.core.instrument import InstrumentRules
 from sereno.core.money import round_money
 from sereno.core.order import ExitReason
@@ -24,6 +28,7 @@ EXIT_REASONS = {
     TIME: ExitReason.TIME,
     TRAILING: ExitReason.TRAILING,
 }
+NO_PAUSE, DAILY_PAUSE, WEEKLY_PAUSE, STREAK_PAUSE = 0, 1, 2, 3
 _WEEK_MS = 7 * DAY_MS
 _MONDAY_MS = 4 * DAY_MS
 _HOUR_MS = 3_600_000
@@ -55,6 +60,22 @@ class Rulebook(NamedTuple):
     step_den: float
     min_quantity: float
     min_notional_quote: float
+
+
+class Standing(NamedTuple):
+    """Where an account stands with its limits, in numbers: `RiskState` is what the ledger keeps of it.
+
+    day_start_equity, week_start_equity  quote, what losses are measured from
+    paused_until_ms, pause               0 and NO_PAUSE before the first pause
+    """
+
+    day_start_ms: int
+    day_start_equity: float
+    week_start_ms: int
+    week_start_equity: float
+    losing_streak: int
+    paused_until_ms: int
+    pause: int
 
 
 def rulebook(
@@ -152,12 +173,94 @@ def week_of(ts: int) -> int:
     return (ts - _MONDAY_MS) // _WEEK_MS * _WEEK_MS + _MONDAY_MS
 
 
-def limit_pause_until(
-    day_start_ms: int, day_start: float, week_start_ms: int, week_start: float, equity: float, book: Rulebook
-) -> int:
-    """Until when the loss limits stop entries at this equity; 0 if no limit is reached."""
-    if loss_reached(week_start, equity, book.max_weekly_loss_frac):
-        return week_start_ms + _WEEK_MS
-    if loss_reached(day_start, equity, book.max_daily_loss_frac):
-        return day_start_ms + DAY_MS
-    return 0
+def opened(at: int, equity: float) -> Standing:
+    """The standing of an account that is opened with this equity."""
+    return Standing(day_of(at), equity, week_of(at), equity, 0, 0, NO_PAUSE)
+
+
+def rolled(standing: Standing, at: int, equity: float) -> Standing:
+    """The standing in the UTC day and week of `at`, measured from the last known equity. Pauses stay."""
+    if at < standing.day_start_ms + DAY_MS:
+        return standing
+    week = week_of(at)
+    is_new_week = week > standing.week_start_ms
+    return Standing(
+        day_of(at),
+        equity,
+        week if is_new_week else standing.week_start_ms,
+        equity if is_new_week else standing.week_start_equity,
+        standing.losing_streak,
+        standing.paused_until_ms,
+        standing.pause,
+    )
+
+
+def after_exit(standing: Standing, exit_ms: int, pnl: float, book: Rulebook) -> Standing:
+    """The standing after a result: a losing streak that is full starts its pause and a new count."""
+    streak = streak_after(standing.losing_streak, pnl)
+    if streak < book.losing_streak:
+        return _counted(standing, streak)
+    return paused(_counted(standing, 0), exit_ms + book.pause_ms, STREAK_PAUSE)
+
+
+def after_mark(standing: Standing, at: int, equity: float, book: Rulebook) -> Standing:
+    """The standing after equity was marked: a loss limit that is reached pauses the rest of its day or week."""
+    if loss_reached(standing.week_start_equity, equity, book.max_weekly_loss_frac):
+        until, why = standing.week_start_ms + _WEEK_MS, WEEKLY_PAUSE
+    elif loss_reached(standing.day_start_equity, equity, book.max_daily_loss_frac):
+        until, why = standing.day_start_ms + DAY_MS, DAILY_PAUSE
+    else:
+        return standing
+    return paused(standing, until, why) if until > at else standing
+
+
+def paused(standing: Standing, until: int, why: int) -> Standing:
+    """The standing with a pause; one that ends earlier never replaces a longer one."""
+    if standing.paused_until_ms >= until:
+        return standing
+    return Standing(
+        standing.day_start_ms,
+        standing.day_start_equity,
+        standing.week_start_ms,
+        standing.week_start_equity,
+        standing.losing_streak,
+        until,
+        why,
+    )
+
+
+def _counted(standing: Standing, streak: int) -> Standing:
+    return Standing(
+        standing.day_start_ms,
+        standing.day_start_equity,
+        standing.week_start_ms,
+        standing.week_start_equity,
+        streak,
+        standing.paused_until_ms,
+        standing.pause,
+    )
+
+
+RULES = (
+    lots_of,
+    quantity_of,
+    is_fine_enough,
+    is_tradable,
+    loss_reached,
+    streak_after,
+    day_of,
+    week_of,
+    opened,
+    rolled,
+    after_exit,
+    after_mark,
+    paused,
+    _counted,
+)
+
+
+def in_loops() -> str:
+    """Let compiled loops call the rules; the digest of their sources, which such a loop keeps by it."""
+    compiled.callable_in_loops(*RULES)
+    sources = getsource(timeframe) + getsource(sys.modules[__name__])
+    return sha256(f"{position_rules.in_loops()}{sources}".encode()).hexdigest()
