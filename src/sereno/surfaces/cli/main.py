@@ -11,6 +11,7 @@ import typer
 
 from sereno.core.errors import SerenoError
 from sereno.surfaces.cli import context
+from sereno.surfaces.cli.docs import docs_app
 from sereno.surfaces.cli.risk import risk_app
 
 app = typer.Typer(
@@ -25,7 +26,6 @@ models_app = typer.Typer(
     help="Models: list, show, serve another version, roll back, release.", no_args_is_help=True
 )
 jobs_app = typer.Typer(help="The table of jobs.", no_args_is_help=True)
-docs_app = typer.Typer(help="Generated pages of docs/.", no_args_is_help=True)
 db_app = typer.Typer(help="Schema of the ledger.", no_args_is_help=True)
 for name, group in (
     ("config", config_app),
@@ -274,26 +274,6 @@ def jobs_list() -> None:
     from sereno.surfaces.cli import tables
 
     tables.jobs()
-
-
-@docs_app.command("write")
-def docs_write(folder: Annotated[Path, typer.Argument(help="folder")] = Path("docs")) -> None:
-    """Write the generated pages."""
-    from sereno.ops.docs import write_pages
-
-    for path in write_pages(folder):
-        typer.echo(f"wrote {path}")
-
-
-@docs_app.command("check")
-def docs_check(folder: Annotated[Path, typer.Argument(help="folder")] = Path("docs")) -> None:
-    """Fail if a generated page differs from the code."""
-    from sereno.ops.docs import stale_pages
-
-    stale = stale_pages(folder)
-    for path in stale:
-        typer.echo(f"{path} is out of date: run `sereno docs write`", err=True)
-    raise typer.Exit(1 if stale else 0)
 
 
 @db_app.command("upgrade")
