@@ -59,6 +59,10 @@ class Lake:
         lake_mark.check(self._objects, self.origin)
 
     # candles
+    def prove_writable(self) -> None:
+        """Replace one small object; raises what the store raises when it does not let."""
+        self._objects.put(lake_mark.BEAT, b"{}")
+
 
     def append(self, series: Series, candles: Candles, *, source: str, mode: Mode, now: UtcMs) -> Appended:
         """Store closed candles. Those that are there already change nothing; changed ones are corrections.

@@ -9,6 +9,8 @@ from sereno.store.lake_words import Origin
 from sereno.store.objects import Objects
 
 MARKER = "lake.json"
+BEAT = "beat.json"
+"""Written again and again for proof that writing works."""
 
 
 def make(objects: Objects, origin: Origin) -> None:

@@ -22,7 +22,9 @@ _RETRY_AFTER_S = 2.0
 _DAMAGED = ("malformed", "not a database", "disk image", "file is encrypted")
 _LOCKED = ("locked", "is busy")
 _REFUSED = ("does not exist", "authentication failed", "no pg_hba.conf entry", "no password supplied")
-_RETRYABLE_STATES = ("08", "40", "53", "55P03", "57")
+_LOCK_STATE = "55P03"
+_LOCK_REMEDY = "another process holds it; find it in pg_stat_activity if this stays"
+_RETRYABLE_STATES = ("08", "40", "53", "57")
 _DAMAGED_STATES = ("XX001", "XX002")
 
 
@@ -42,15 +44,19 @@ class Ledger:
         return self.engine.dialect.name
 
     @contextmanager
-    def begin(self) -> Iterator[Connection]:
+    def begin(self, *, wait_s: float | None = None) -> Iterator[Connection]:
         """A transaction that may write; it commits at the end and rolls back on any error.
 
         On SQLite it waits for the one other writer before it reads anything, so that what it read
         is still true when it writes.
+
+        wait_s   how long it waits for locks; None: as long as the settings say
         """
-        with translated(), self.engine.connect() as connection:
+        with translated(), self.engine.connect() as connection, _waiting(connection, wait_s):
             connection.execution_options(**{_WRITES: True})
             with connection.begin():
+                if wait_s is not None and self.dialect == "postgresql":
+                    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {round(wait_s * 1000)}")
                 yield connection
 
     @contextmanager
@@ -112,6 +118,21 @@ def _prepare(connection: Any, _record: object) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
+@contextmanager
+def _waiting(connection: Connection, wait_s: float | None) -> Iterator[None]:
+    """SQLite's patience is of the connection, and the pool's next user must find it as it was."""
+    own: Any = connection.connection.dbapi_connection
+    if wait_s is None or not isinstance(own, sqlite3.Connection):
+        yield
+        return
+    (before_ms,) = own.execute("PRAGMA busy_timeout").fetchone()
+    own.execute(f"PRAGMA busy_timeout = {round(wait_s * 1000)}")
+    try:
+        yield
+    finally:
+        own.execute(f"PRAGMA busy_timeout = {before_ms}")
+
+
 def _begin(connection: Connection) -> None:
     writes = connection.get_execution_options().get(_WRITES, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
@@ -142,6 +163,8 @@ def our_error(error: DBAPIError) -> SerenoError:
         return _broken_rule(story)
     if state.startswith(("28", "3D")) or (not state and any(sign in story for sign in _REFUSED)):
         return FixConfig("ledger.refused_login", remedy="check ledger.database_url", cause=story)
+    if state == _LOCK_STATE:
+        return TryLater("ledger.locked", remedy=_LOCK_REMEDY, after_s=_RETRY_AFTER_S, cause=story)
     if error.connection_invalidated or not state or state.startswith(_RETRYABLE_STATES):
         return TryLater("ledger.unreachable", after_s=_RETRY_AFTER_S, cause=story)
     return StopTrading("ledger.fault", cause=story)

@@ -33,12 +33,19 @@ def add(tx: Tx, point: EquityPoint) -> None:
 
 
 def series(
-    tx: Tx, mode: Mode, account: str, since: UtcMs | None = None, *, limit: int | None = None
+    tx: Tx,
+    mode: Mode,
+    account: str,
+    since: UtcMs | None = None,
+    until: UtcMs | None = None,
+    *,
+    limit: int | None = None,
 ) -> list[EquityPoint]:
-    """Oldest first, the newest `limit` of them; `since` is inclusive."""
+    """Points with since <= ts < until, oldest first, the newest `limit` of them."""
     c = table.c
     wanted = select(table).where(c.mode == mode, c.account == account).order_by(c.ts.desc()).limit(limit)
     wanted = wanted if since is None else wanted.where(c.ts >= since)
+    wanted = wanted if until is None else wanted.where(c.ts < until)
     return [_point(row) for row in reversed(tx.execute(wanted).all())]
 
 

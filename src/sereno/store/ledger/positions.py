@@ -24,7 +24,7 @@ from sereno.core.errors import StopTrading
 from sereno.core.instrument import Series
 from sereno.core.mode import Mode
 from sereno.core.order import ExitReason, Position, Side
-from sereno.core.timeframe import Timeframe
+from sereno.core.timeframe import Timeframe, UtcMs
 from sereno.store.ledger.columns import Exact, Thing, Tx, Word, above_zero, metadata, one_of, whole
 from sereno.store.ledger.forecasts import series_values
 from sereno.store.ledger.rows import add_once
@@ -128,6 +128,26 @@ def closed(tx: Tx, mode: Mode, account: str) -> int:
     c = table.c
     over = (c.mode == mode) & (c.account == account) & c.exit_ms.is_not(None)
     return int(tx.execute(select(func.count()).select_from(table).where(over)).scalar_one())
+def page(
+    tx: Tx,
+    mode: Mode,
+    account: str,
+    *,
+    is_open: bool | None,
+    since: UtcMs | None,
+    until: UtcMs | None,
+    limit: int,
+    offset: int,
+) -> list[Position]:
+    """Newest entry first with since <= entry < until, the first `offset` left out; `is_open` None: all."""
+    c = table.c
+    wanted = select(table).where(c.mode == mode, c.account == account).limit(limit).offset(offset)
+    wanted = wanted if since is None else wanted.where(c.entry_ms >= since)
+    wanted = wanted if until is None else wanted.where(c.entry_ms < until)
+    wanted = wanted if is_open is None else wanted.where(c.exit_ms.is_(None) == is_open)
+    return _positions(tx, wanted.order_by(c.entry_ms.desc(), c.position_id.desc()))
+
+
 
 
 def get(tx: Tx, position_id: str) -> Position | None:

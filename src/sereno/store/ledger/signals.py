@@ -152,14 +152,17 @@ def recent(
     since: UtcMs | None = None,
     decisions: Iterable[Decision] | None = None,
     *,
+    until: UtcMs | None = None,
+    offset: int = 0,
     mode: Mode | None = None,
     instrument: Instrument | None = None,
     timeframe: Timeframe | None = None,
 ) -> list[Signal]:
-    """The newest first; `since` is inclusive."""
+    """The newest first with since <= ts < until, the first `offset` of them left out."""
     c = table.c
-    wanted = _newest(series).limit(limit)
+    wanted = _newest(series).limit(limit).offset(offset)
     wanted = wanted if since is None else wanted.where(c.ts >= since)
+    wanted = wanted if until is None else wanted.where(c.ts < until)
     wanted = wanted if decisions is None else wanted.where(c.decision.in_(list(decisions)))
     wanted = wanted if mode is None else wanted.where(c.mode == mode)
     wanted = wanted if instrument is None else wanted.where(c.instrument == instrument)

@@ -87,6 +87,7 @@ class Counter:
             return
         began = time.perf_counter()
         status = 500
+        method = scope["method"] if scope["method"] in METHODS else "OTHER"
 
         async def watched(message: MutableMapping[str, Any]) -> None:
             nonlocal status
@@ -97,6 +98,27 @@ class Counter:
         try:
             await self._app(scope, receive, watched)
         finally:
-            method = scope["method"] if scope["method"] in METHODS else "OTHER"
             path = getattr(scope.get("route"), "path", UNMATCHED)
             self._metrics.count(method, path, status, time.perf_counter() - began)
+
+
+class Heads:
+    """Answers HEAD as GET without the body: what only looks whether the desk is there asks so."""
+
+    def __init__(self, app: AsgiApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def bare(message: MutableMapping[str, Any]) -> None:
+            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+        as_get = {**scope, "method": "GET"}  # a copy: the server must still know that HEAD was asked
+        try:
+            await self._app(as_get, receive, bare)
+        finally:
+            if "route" in as_get:
+                scope["route"] = as_get["route"]

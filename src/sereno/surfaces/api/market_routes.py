@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from sereno.core.timeframe import Timeframe, iso
+from sereno.core.candle import Candles
+from sereno.core.instrument import Series
+from sereno.core.timeframe import Timeframe, UtcMs, iso
+from sereno.ops.app import Desk
 from sereno.surfaces.api.asked import Limit, Moment, Symbol, TheDesk, moment_of, series_of
 from sereno.surfaces.api.shapes import CandleShape, CandlesShape
 
@@ -20,15 +23,14 @@ def candles(
     until: Moment = None,
     limit: Limit = 500,
 ) -> CandlesShape:
-    """The newest `limit` closed candles with since <= open time < until, oldest first."""
+    """The newest `limit` closed candles with since <= open time < until, oldest first.
+
+    The page before it is asked for with the oldest open time as `until`; an empty one is the end.
+    """
     series = series_of(desk, symbol, timeframe)
-    first, last = moment_of(since, "since"), moment_of(until, "until")
-    if first is None:
-        extent = desk.lake.extent(series)
-        end = last if last is not None else (extent.last_open_ms + 1 if extent else 0)
-        first = end - limit * timeframe.ms
-    found = desk.lake.candles(series, first, last)
-    rows = found.slice(max(0, len(found) - limit))
+    first, last = moment_of(since), moment_of(until)
+    rows = _newest(desk, series, last, limit) if first is None else desk.lake.candles(series, first, last)
+    rows = rows.slice(max(0, len(rows) - limit))
     return CandlesShape(
         symbol=series.instrument.symbol,
         timeframe=timeframe,
@@ -39,3 +41,17 @@ def candles(
             for c in rows
         ],
     )
+
+
+def _newest(desk: Desk, series: Series, until: UtcMs | None, limit: int) -> Candles:
+    """At least the newest `limit` candles, as far as there are so many: a gap may be longer than a page."""
+    extent = desk.lake.extent(series)
+    if extent is None:
+        return Candles.of(series.timeframe, ())
+    end = extent.last_open_ms + 1 if until is None else min(until, extent.last_open_ms + 1)
+    span = limit * series.timeframe.ms
+    while True:
+        found = desk.lake.candles(series, end - span, end)
+        if len(found) >= limit or end - span <= extent.first_open_ms:
+            return found
+        span *= 4

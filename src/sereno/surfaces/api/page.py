@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from html import escape
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from sereno.core.order import EquityPoint, Position
@@ -38,9 +38,9 @@ th, td { text-align: left; padding: .25rem .7rem .25rem 0; border-bottom: 1px so
 
 
 @router.get("/", response_class=HTMLResponse, responses={200: {"content": {"text/html": {}}}})
-def front_page(desk: TheDesk) -> HTMLResponse:
+def front_page(request: Request, desk: TheDesk) -> HTMLResponse:
     """The desk at a glance."""
-    found = look(desk)
+    found = look(desk, beats=request.app.state.beats)
     with desk.ledger.read() as tx:
         states = job_states(tx, desk.settings)
         points = equity.sampled(tx, desk.mode, desk.account, MOST_POINTS)

@@ -25,9 +25,9 @@ router = APIRouter()
 
 
 @router.get("/health", responses={503: {"model": HealthShape, "description": "something fails"}})
-def health(desk: TheDesk) -> HealthShape:
-    """Fails (503) when a daemon, the lake, the ledger, the disk or the clock fails."""
-    found = checks.look(desk)
+def health(request: Request, desk: TheDesk) -> HealthShape:
+    """Fails (503) when a daemon, the lake, the ledger, the disk or the clock fails, or a job froze the entries."""
+    found = checks.look(desk, beats=request.app.state.beats)
     shape = HealthShape(
         status="ok" if found.well else "failing",
         mode=desk.mode,

@@ -14,7 +14,7 @@ from sereno.signals.publish import signal_json
 from sereno.store.ledger import equity as equity_rows
 from sereno.store.ledger import positions as position_rows
 from sereno.store.ledger import signals as signal_rows
-from sereno.surfaces.api.asked import Limit, MaybeSymbol, Moment, TheDesk, moment_of, series_of
+from sereno.surfaces.api.asked import Limit, MaybeSymbol, Moment, Offset, TheDesk, moment_of, series_of
 from sereno.surfaces.api.shapes import (
     EquityPointShape,
     EquityShape,
@@ -42,15 +42,22 @@ def signals(
     timeframe: Timeframe | None = None,
     decision: Decision | None = None,
     since: Moment = None,
+    until: Moment = None,
     limit: Limit = 100,
+    offset: Offset = 0,
 ) -> SignalsShape:
-    """Signals, taken and refused, newest first."""
+    """Signals, taken and refused, with since <= close of the candle < until, newest first.
+
+    `limit` and `offset` page through them; a fixed `until` keeps new signals from moving the pages.
+    """
     known = timeframe or desk.settings.candles.timeframes[0]
     with desk.ledger.read() as tx:
         found = signal_rows.recent(
             tx,
             limit=limit,
-            since=moment_of(since, "since"),
+            since=moment_of(since),
+            until=moment_of(until),
+            offset=offset,
             decisions=None if decision is None else (decision,),
             mode=desk.mode,
             instrument=series_of(desk, symbol, known).instrument if symbol else None,
@@ -72,20 +79,36 @@ def one_signal(
 
 
 @router.get("/positions")
-def positions(desk: TheDesk, status: PositionState = PositionState.ALL, limit: Limit = 100) -> PositionsShape:
-    """Positions, open ones first, then the newest closed ones."""
+def positions(
+    desk: TheDesk,
+    status: PositionState = PositionState.ALL,
+    since: Moment = None,
+    until: Moment = None,
+    limit: Limit = 100,
+    offset: Offset = 0,
+) -> PositionsShape:
+    """Positions with since <= entry < until, newest entry first; `limit` and `offset` page through them."""
     with desk.ledger.read() as tx:
-        found = []
-        if status is not PositionState.CLOSED:
-            found += position_rows.open(tx, desk.mode, desk.account)
-        if status is not PositionState.OPEN:
-            found += position_rows.recent(tx, desk.mode, desk.account, limit, closed_only=True)
-    return PositionsShape(positions=[PositionShape.of(p) for p in found[:limit]])
+        found = position_rows.page(
+            tx,
+            desk.mode,
+            desk.account,
+            is_open=None if status is PositionState.ALL else status is PositionState.OPEN,
+            since=moment_of(since),
+            until=moment_of(until),
+            limit=limit,
+            offset=offset,
+        )
+    return PositionsShape(positions=[PositionShape.of(p) for p in found])
 
 
 @router.get("/equity")
-def equity(desk: TheDesk, since: Moment = None, limit: Limit = 1000) -> EquityShape:
-    """The equity curve, oldest first; its newest `limit` points."""
+def equity(desk: TheDesk, since: Moment = None, until: Moment = None, limit: Limit = 1000) -> EquityShape:
+    """The newest `limit` points of the equity curve with since <= time < until, oldest first.
+
+    The page before it is asked for with the oldest time as `until`; an empty one is the end.
+    """
+    first, last = moment_of(since), moment_of(until)
     with desk.ledger.read() as tx:
-        points = equity_rows.series(tx, desk.mode, desk.account, moment_of(since, "since"), limit=limit)
+        points = equity_rows.series(tx, desk.mode, desk.account, first, last, limit=limit)
     return EquityShape(account=desk.account, points=[EquityPointShape.of(point) for point in points])
