@@ -9,7 +9,7 @@ from decimal import Decimal
 from sereno.core.forecast import Forecast
 from sereno.core.instrument import Instrument, Market, Series
 from sereno.core.mode import Mode
-from sereno.core.order import Fill, Order, OrderPurpose, OrderStatus, Position, Side
+from sereno.core.order import Fill, Order, OrderPurpose, OrderStatus, Position, Side, Terms
 from sereno.core.risk import RiskState
 from sereno.core.signal import Decision, Regime, Signal
 from sereno.core.timeframe import DAY_MS, Timeframe
@@ -70,7 +70,18 @@ def signal(
 def order(order_id: str = "o1", *, status: OrderStatus = OrderStatus.PENDING) -> Order:
     """The entry that signal `s1` asks for."""
     return Order(
-        order_id, Mode.PAPER, "paper", BTC, OrderPurpose.ENTRY, Side.LONG, NO_FLOAT, status, DAY, "s1", "p1"
+        order_id,
+        Mode.PAPER,
+        "paper",
+        BTC,
+        OrderPurpose.ENTRY,
+        Side.LONG,
+        NO_FLOAT,
+        status,
+        DAY,
+        "s1",
+        "p1",
+        terms=Terms(20, Decimal("1.5")),
     )
 
 
@@ -110,6 +121,7 @@ def position(position_id: str = "p1", *, signal_id: str = "s1") -> Position:
         checked_ms=DAY,
         signal_id=signal_id,
         fees_quote=Decimal("0.00000001"),
+        terms=Terms(20, Decimal("1.5")),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from sqlalchemy import Connection, inspect
 
 from sereno.core.errors import FixConfig, StopTrading
 from sereno.core.mode import Mode
-from sereno.core.order import EquityPoint
+from sereno.core.order import EquityPoint, ExitReason, Terms
 from sereno.core.signal import Decision, Refusal
 from sereno.signals.words import GATE, Reason
 from sereno.store.ledger import (
@@ -120,7 +121,8 @@ def rules_of(tx: Connection) -> dict[str, object]:
 def test_down_and_up_again_with_data_in_every_table(ledger: Ledger) -> None:
     fill_every_table(ledger)
     lost = {"findings": {"*"}, "alerts": {"*"}, "counters": {"*"}, "job_runs": {"details", "holder"}}
-    lost["signals"] = {"refusals"}
+    terms = {"horizon_bars", "trail_quote"}
+    lost |= {"signals": {"refusals"}, "orders": terms, "positions": terms, "risk_state": {"lost_ms"}}
     with ledger.read() as tx:
         before = contents(tx, lost)
     assert all(rows for rows in before.values())
@@ -255,9 +257,37 @@ def test_an_old_ledger_with_data_is_brought_up_by_opening(fresh_url: str) -> Non
     ledger = open_ledger(fresh_url)
     assert revision(ledger) == HEAD
     with ledger.read() as tx:
-        assert orders.get(tx, "o1") == examples.order()
-        assert positions.get(tx, "p1") == examples.position()
+        assert orders.get(tx, "o1") == replace(examples.order(), terms=None)
+        assert positions.get(tx, "p1") == replace(examples.position(), terms=None)
     ledger.close()
+
+
+def test_positions_of_before_terms_were_kept_are_taken_over_and_given_theirs_once(ledger: Ledger) -> None:
+    """Closed ones stay sealed as they are; an open one takes terms, and no others afterwards."""
+    closed = replace(
+        examples.position("p2", signal_id="s2"),
+        exit_ms=examples.DAY + 1,
+        exit_price=examples.NO_FLOAT,
+        exit_reason=ExitReason.TIME,
+        pnl_quote=examples.NO_FLOAT,
+    )
+    with ledger.begin() as tx:
+        examples.populate(tx)
+        signals.save(tx, examples.signal("s2", ts=examples.DAY + 1))
+        positions.save(tx, closed)
+    downgrade(ledger, "0004")
+    with ledger.read() as tx:
+        assert len(tx.exec_driver_sql("SELECT position_id FROM positions").all()) == 2
+    upgrade(ledger)
+    with ledger.begin() as tx:
+        assert positions.get(tx, "p2") == replace(closed, terms=None)
+        with pytest.raises(StopTrading, match="closed"):
+            positions.save(tx, closed)
+        positions.save(tx, examples.position())
+        assert positions.get(tx, "p1") == examples.position()
+        for other in (None, Terms(21, Decimal("1.5"))):
+            with pytest.raises(StopTrading, match="entry_changed"):
+                positions.save(tx, replace(examples.position(), terms=other))
 
 
 def test_a_migration_that_fails_changes_nothing(ledger: Ledger) -> None:

@@ -41,7 +41,7 @@ def bar(hours: int, low: float = 99.5) -> BarClosed:
 
 
 def test_a_candle_that_was_checked_before_is_not_applied_again() -> None:
-    held = Held(position(checked_ms=START + 3 * HOUR_MS, bars_held=3), trail=0.0, mark=100.0)
+    held = Held(position(checked_ms=START + 3 * HOUR_MS, bars_held=3), mark=100.0)
     state, actions = step(account(held), bar(2, low=50.0), LIMITS)
     assert actions == ()
     assert state.held == (held,)

@@ -19,8 +19,8 @@ from sereno.core.candle import Candle, Candles
 from sereno.core.errors import TryLater
 from sereno.core.instrument import Series
 from sereno.core.mode import Mode
-from sereno.core.order import ExitReason, OrderPurpose, OrderStatus
-from sereno.core.settings.sections import RiskSettings
+from sereno.core.order import ExitReason, OrderPurpose, OrderStatus, Terms
+from sereno.core.settings.sections import BarrierSettings, RiskSettings
 from sereno.core.timeframe import HOUR_MS, Timeframe, from_iso
 from sereno.store.ledger import Ledger, equity, fills, orders, positions, risk_state
 from sereno.store.ledger import signals as kept_signals
@@ -187,6 +187,61 @@ def test_a_real_kill_leaves_a_ledger_that_goes_on(tmp_path: Path) -> None:
     entries = [o for o in after["orders"] if o.purpose is OrderPurpose.ENTRY]
     assert len({o.signal_id for o in entries}) == len(entries)
     ledger.close()
+
+
+def test_a_setting_that_changes_leaves_an_open_position_as_it_was_decided(ledger: Ledger) -> None:
+    """Ten bars held with a horizon of twenty: a horizon of five closed it at the next bar."""
+    opened(ledger)
+    keep(ledger, signal(START + HOUR_MS, 1, 100.0, 1.0))
+    slices = Slices(barriers=BarrierSettings(horizon_bars=20, trailing_atr=3.0))
+    advance(ledger, bars(*[QUIET] * 11), slices=slices)
+    shorter = Slices(barriers=BarrierSettings(horizon_bars=5, trailing_atr=0.1))
+    advance(ledger, bars(*[QUIET] * 20), slices=shorter)
+    (held,) = everything(ledger)["positions"]
+    assert (held.is_open, held.bars_held, held.stop) == (True, 19, held.initial_stop)
+    assert held.terms == Terms(20, Decimal("3.0"))
+    advance(ledger, bars(*[QUIET] * 21), slices=shorter)
+    (gone,) = everything(ledger)["positions"]
+    assert (gone.exit_reason, gone.bars_held) == (ExitReason.TIME, 20)
+
+
+def test_a_setting_that_changes_leaves_an_entry_that_waits_as_it_was_decided(ledger: Ledger) -> None:
+    opened(ledger)
+    keep(ledger, signal(START + HOUR_MS, 1, 100.0, 1.0))
+    advance(ledger, bars(QUIET), slices=Slices(barriers=BarrierSettings(horizon_bars=20)))
+    advance(ledger, bars(*[QUIET] * 8), slices=Slices(barriers=BarrierSettings(horizon_bars=5)))
+    (held,) = everything(ledger)["positions"]
+    assert (held.is_open, held.bars_held) == (True, 7)
+    keep(ledger, signal(START + 30 * HOUR_MS, 1, 100.0, 1.0))
+    advance(ledger, bars(*[QUIET] * 31), slices=Slices(barriers=BarrierSettings(horizon_bars=5)))
+    newest = max(everything(ledger)["positions"], key=lambda p: p.entry_ms)
+    assert newest.terms.horizon_bars == 5, "a new position has the new terms"
+
+
+def test_a_position_without_terms_takes_the_settings_of_the_next_run_for_good(ledger: Ledger) -> None:
+    """An older release kept none."""
+    opened(ledger)
+    keep(ledger, signal(START + HOUR_MS, 1, 100.0, 1.0))
+    advance(ledger, bars(QUIET, QUIET))
+    with ledger.begin() as tx:
+        tx.exec_driver_sql("UPDATE positions SET horizon_bars = NULL, trail_quote = NULL")
+    first = Slices(barriers=BarrierSettings(horizon_bars=9, trailing_atr=2.5))
+    advance(ledger, bars(QUIET, QUIET, QUIET), slices=first)
+    later = Slices(barriers=BarrierSettings(horizon_bars=3))
+    advance(ledger, bars(*[QUIET] * 8), slices=later)
+    (held,) = everything(ledger)["positions"]
+    assert (held.is_open, held.bars_held, held.terms) == (True, 7, Terms(9, Decimal("2.5")))
+
+
+def test_an_entry_without_terms_takes_them_at_its_fill(ledger: Ledger) -> None:
+    opened(ledger)
+    keep(ledger, signal(START + HOUR_MS, 1, 100.0, 1.0))
+    advance(ledger, bars(QUIET))
+    with ledger.begin() as tx:
+        tx.exec_driver_sql("UPDATE orders SET horizon_bars = NULL, trail_quote = NULL")
+    advance(ledger, bars(QUIET, QUIET), slices=Slices(barriers=BarrierSettings(horizon_bars=9)))
+    (held,) = everything(ledger)["positions"]
+    assert held.terms == Terms(9, Decimal(0))
 
 
 def test_running_again_changes_nothing(ledger: Ledger) -> None:

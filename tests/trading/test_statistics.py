@@ -16,7 +16,7 @@ from sereno.core.timeframe import DAY_MS, HOUR_MS, Timeframe
 from sereno.trading.risk_limits import after_exit, opened_state
 from sereno.trading.rules import rulebook
 from sereno.trading.statistics import by_quote, drawdowns_frac, max_drawdown_frac, sharpe, statistics
-from sereno.watch.checks import DRAWDOWN_HIGH_FRAC, drawdown, losing_streak
+from sereno.watch.checks import drawdown, losing_streak
 from tests.trading.worlds import BTC, GRID, HOURLY, START, Slices, closed, position
 
 
@@ -97,8 +97,8 @@ def test_law_the_watch_measures_the_drawdown_of_the_figures(equity: list[float])
     falls = drawdowns_frac(equity)
     assert falls is not None
     assert max(falls) == max_drawdown_frac(equity)
-    told = drawdown(list(enumerate(equity)), account="paper")
-    assert bool(told) == (falls[-1] > DRAWDOWN_HIGH_FRAC)
+    told = drawdown(list(enumerate(equity)), account="paper", limits=WatchSettings())
+    assert bool(told) == (falls[-1] > WatchSettings().drawdown_high_frac)
     assert not told or told[0].detail["drawdown_frac"] == round(falls[-1], 4)
 
 

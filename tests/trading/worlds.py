@@ -14,7 +14,7 @@ from sereno.core.forecast import Forecast
 from sereno.core.instrument import Instrument, InstrumentRules, Market, Series
 from sereno.core.mode import Mode
 from sereno.core.money import money, round_money
-from sereno.core.order import ExitReason, Position, Side
+from sereno.core.order import ExitReason, Position, Side, Terms
 from sereno.core.position_rules import distance
 from sereno.core.settings.sections import BarrierSettings, CostSettings, RiskSettings, SignalSettings
 from sereno.core.signal import Decision, Regime, Signal
@@ -237,6 +237,7 @@ def position(**other: Any) -> Position:
         checked_ms=START + HOUR_MS,
         signal_id="sig_1",
         fees_quote=Decimal("0.1"),
+        terms=Terms(horizon_bars=20, trail_quote=Decimal(0)),
     )
     return replace(fresh, **other)
 

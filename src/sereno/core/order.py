@@ -53,8 +53,23 @@ class ExitReason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """What a decision fixes of a position besides its levels: settings that change later do not touch it.
+
+    horizon_bars  bars after which it is closed
+    trail_quote   distance of its trailing stop; 0 none
+    """
+
+    horizon_bars: int
+    trail_quote: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
-    """One intent. `order_id` doubles as the client order id, derived from what caused it."""
+    """One intent. `order_id` doubles as the client order id, derived from what caused it.
+
+    terms  of an entry; None for an exit, a refusal, and an entry of a release that did not keep them
+    """
 
     order_id: str
     mode: Mode
@@ -68,6 +83,7 @@ class Order:
     signal_id: str | None
     position_id: str | None
     reason: str = ""
+    terms: Terms | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +112,8 @@ class Position:
     best_price   the most favourable price seen so far; the trail hangs from it
     checked_ms   close of the last candle that the rules were applied to
     pnl_quote    net of both fees
+    terms        None only where a release opened it that did not keep them: the next run gives it the
+                 settings of that moment, for good
     """
 
     position_id: str
@@ -118,6 +136,7 @@ class Position:
     exit_price: Decimal | None = None
     exit_reason: ExitReason | None = None
     pnl_quote: Decimal | None = None
+    terms: Terms | None = None
 
     @property
     def is_open(self) -> bool:

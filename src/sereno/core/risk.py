@@ -18,6 +18,8 @@ class RiskState:
     paused_until_ms  entries rest until then; None: no pause
     blocked_reason   set by a person or a fault; stays until a person clears it
     version          rises by one with each write; a writer that read an older one is refused
+    lost_ms          when a block found the account's state lost and wrote this one in its place: it knows no
+                     losses and no pause, and only a person's `restore` makes it the account's; None: it is
     """
 
     mode: Mode
@@ -32,3 +34,4 @@ class RiskState:
     blocked_reason: str | None
     updated_ms: UtcMs
     version: int
+    lost_ms: UtcMs | None = None

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
-from sereno.core import position_rules
 from sereno.core.errors import FixConfig, StopTrading
+from sereno.core.instrument import Series
 from sereno.core.mode import Mode
-from sereno.core.order import PAPER_ACCOUNT, EquityPoint, OrderPurpose, OrderStatus
+from sereno.core.order import PAPER_ACCOUNT, EquityPoint, Order, OrderPurpose, OrderStatus, Position
 from sereno.core.risk import RiskState
 from sereno.core.timeframe import UtcMs
 from sereno.store.ledger import Ledger, Tx, audit, equity, orders, positions, risk_state, signals
 from sereno.trading.account_words import AccountState, Held, Pending
-from sereno.trading.risk import AccountView
+from sereno.trading.risk import AccountView, terms
 from sereno.trading.risk_limits import opened_state
+from sereno.trading.rules import Rulebook
 
 PENDING_LIMIT = 1000
 RESTORED = "risk.restored"
@@ -78,14 +80,10 @@ def restore_risk_state(
         return risk_state.save(tx, state, 0)
 
 
-def load_account(tx: Tx, *, mode: Mode, account: str, trailing_atr: float) -> AccountState:
+def load_account(tx: Tx, *, mode: Mode, account: str) -> AccountState:
     """The account as the ledger has it. Open positions are marked at their entry until a candle is seen."""
     point = equity.latest(tx, mode, account)
-    held = []
-    for position in positions.open(tx, mode, account):
-        signal = signals.get(tx, position.signal_id)
-        trail = 0.0 if signal is None else position_rules.distance(signal.atr, trailing_atr)
-        held.append(Held(position, trail=trail, mark=float(position.entry_price)))
+    held = (Held(p, mark=float(p.entry_price)) for p in positions.open(tx, mode, account))
     pending = []
     waiting = orders.recent(tx, mode, account, PENDING_LIMIT, status=OrderStatus.PENDING)
     for order in sorted(waiting, key=lambda o: (o.created_ms, o.order_id)):
@@ -104,6 +102,28 @@ def load_account(tx: Tx, *, mode: Mode, account: str, trailing_atr: float) -> Ac
     return with_risk(tx, bare)
 
 
+def with_terms(tx: Tx, state: AccountState, books: Mapping[Series, Rulebook]) -> AccountState:
+    """The account with terms for what a release left open that did not keep them: today's, from now on."""
+    return replace(
+        state,
+        held=tuple(replace(h, position=_position_with_terms(tx, h.position, books)) for h in state.held),
+        pending=tuple(replace(p, order=_entry_with_terms(p, books)) for p in state.pending),
+    )
+
+
+def _position_with_terms(tx: Tx, position: Position, books: Mapping[Series, Rulebook]) -> Position:
+    """Exits always pass: a position whose signal is gone is held without a trailing stop."""
+    if position.terms is not None:
+        return position
+    signal = signals.get(tx, position.signal_id)
+    return replace(position, terms=terms(0.0 if signal is None else signal.atr, books[position.series]))
+
+
+def _entry_with_terms(waiting: Pending, books: Mapping[Series, Rulebook]) -> Order:
+    order, signal = waiting.order, waiting.signal
+    return order if order.terms else replace(order, terms=terms(signal.atr, books[signal.series]))
+
+
 def with_risk(tx: Tx, state: AccountState) -> AccountState:
     """The account with its risk state as it is now; an unreadable one refuses entries, and exits go on."""
     try:
@@ -116,4 +136,4 @@ def with_risk(tx: Tx, state: AccountState) -> AccountState:
 def account_view(ledger: Ledger, *, mode: Mode, account: str = PAPER_ACCOUNT) -> AccountView:
     """What the risk gate would look at now: for the proposal that a signal carries."""
     with ledger.read() as tx:
-        return load_account(tx, mode=mode, account=account, trailing_atr=0.0).view
+        return load_account(tx, mode=mode, account=account).view

@@ -27,10 +27,9 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """An open position, with the distance of its trailing stop and the close that marks it."""
+    """An open position, with the close that marks it."""
 
     position: Position
-    trail: float
     mark: float
 
 

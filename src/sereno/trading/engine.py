@@ -12,11 +12,11 @@ from decimal import Decimal
 from typing import assert_never
 
 from sereno.core import position_rules
-from sereno.core.errors import Refused
+from sereno.core.errors import Refused, StopTrading
 from sereno.core.ids import stable_id
 from sereno.core.instrument import InstrumentRules, Series
 from sereno.core.money import money
-from sereno.core.order import EquityPoint, Fill, Order, OrderStatus, Position
+from sereno.core.order import EquityPoint, Fill, Order, OrderStatus, Position, Terms
 from sereno.core.signal import Signal
 from sereno.core.timeframe import UtcMs
 from sereno.trading import risk, risk_limits, rules
@@ -123,8 +123,9 @@ def _enter(
         checked_ms=candle.open_ms,
         signal_id=signal.signal_id,
         fees_quote=fill.fee_quote,
+        terms=order.terms,
     )
-    held = Held(position, trail=position_rules.distance(signal.atr, book.trailing_atr), mark=start)
+    held = Held(position, mark=start)
     state = replace(
         state,
         held=(*state.held, held),
@@ -137,7 +138,7 @@ def _check(
     state: AccountState, held: Held, event: BarClosed, book: Rulebook
 ) -> tuple[AccountState, tuple[Action, ...]]:
     position, candle = held.position, event.candle
-    bars_held, sign = position.bars_held + 1, position.side.sign
+    bars_held, sign, terms = position.bars_held + 1, position.side.sign, _terms(position)
     closed_ms = candle.open_ms + book.bar_ms
     code, price = position_rules.bar_outcome(
         sign,
@@ -148,18 +149,24 @@ def _check(
         float(position.stop),
         float(position.target),
         position.stop != position.initial_stop,
-        bars_held >= book.horizon_bars,
+        bars_held >= terms.horizon_bars,
         book.slippage_frac,
     )
     position = replace(position, bars_held=bars_held, checked_ms=closed_ms)
     if code != position_rules.HOLD:
         return _leave(state, held, position, price, code, book)
     best = position_rules.better(sign, float(position.best_price), candle.high, candle.low)
-    stop = position_rules.trailed(sign, float(position.stop), best, held.trail)
+    stop = position_rules.trailed(sign, float(position.stop), best, float(terms.trail_quote))
     position = replace(position, best_price=money(best), stop=money(stop))
     kept = replace(held, position=position, mark=candle.close)
     state = replace(state, held=tuple(kept if h is held else h for h in state.held))
     return state, (KeepPosition(position),)
+
+
+def _terms(position: Position) -> Terms:
+    if position.terms is None:
+        raise StopTrading("position.without_terms", position_id=position.position_id)
+    return position.terms
 
 
 def _leave(

@@ -21,7 +21,7 @@ from sereno.core.signal import Signal
 from sereno.core.timeframe import UtcMs
 from sereno.store.ledger import Ledger, Tx, equity, instruments, orders, positions, risk_state
 from sereno.store.ledger import signals as kept_signals
-from sereno.trading.account import PENDING_LIMIT, load_account, with_risk
+from sereno.trading.account import PENDING_LIMIT, load_account, with_risk, with_terms
 from sereno.trading.account_words import (
     AccountState,
     Action,
@@ -117,7 +117,8 @@ def advance_account(
             if stood != done.newest_ms or _is_answered(tx, plan.signals.get(moment, ()), mode, account):
                 raise TryLater("account.advanced_elsewhere", account=account, mode=mode.value)
             if state is None:
-                state = load_account(tx, mode=mode, account=account, trailing_atr=barriers.trailing_atr)
+                loaded = load_account(tx, mode=mode, account=account)
+                state = with_terms(tx, loaded, plan.limits.books)
             else:
                 state = with_risk(tx, state)  # a person may block the account between two moments
             at = moment if done.newest_ms is None else max(moment, done.newest_ms)

@@ -15,8 +15,8 @@ from sereno.core.errors import Refused, StopTrading
 from sereno.core.ids import stable_id
 from sereno.core.instrument import Instrument, InstrumentRules, Market
 from sereno.core.mode import Mode
-from sereno.core.money import MONEY_PLACES, round_money
-from sereno.core.order import Order, OrderPurpose, OrderStatus, Position, Side
+from sereno.core.money import MONEY_PLACES, money, round_money
+from sereno.core.order import Order, OrderPurpose, OrderStatus, Position, Side, Terms
 from sereno.core.risk import RiskState
 from sereno.core.signal import Decision, Signal
 from sereno.core.timeframe import UtcMs, iso
@@ -37,6 +37,7 @@ __all__ = [
     "propose",
     "size",
     "standing",
+    "terms",
 ]
 
 _PROOF = object()
@@ -110,7 +111,12 @@ def check(
     )
     if isinstance(sized, Refused):
         return sized
-    return ApprovedOrder(entry_order(signal, view, quantity=sized), _PROOF)
+    return ApprovedOrder(entry_order(signal, view, quantity=sized, terms=terms(signal.atr, book)), _PROOF)
+
+
+def terms(atr: float, book: Rulebook) -> Terms:
+    """What today's settings fix of a position that is decided on this average true range."""
+    return Terms(book.horizon_bars, money(position_rules.distance(atr, book.trailing_atr)))
 
 
 def entry_order(
@@ -118,6 +124,7 @@ def entry_order(
     view: AccountView,
     *,
     quantity: Decimal | None = None,
+    terms: Terms | None = None,
     status: OrderStatus = OrderStatus.PENDING,
     reason: str = "",
 ) -> Order:
@@ -145,6 +152,7 @@ def entry_order(
         signal_id=signal.signal_id,
         position_id=stable_id("pos", order_id),
         reason=reason,
+        terms=terms,
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Column, ForeignKey, Index, Row, Table, Text, TypedColumns, select, update
 
 from sereno.core.errors import StopTrading
 from sereno.core.mode import Mode
-from sereno.core.order import Order, OrderPurpose, OrderStatus, Side
+from sereno.core.order import Order, OrderPurpose, OrderStatus, Side, Terms
 from sereno.store.ledger.columns import Exact, Thing, Tx, Word, above_zero, metadata, one_of, whole
 from sereno.store.ledger.rows import add_once
 
@@ -29,6 +30,8 @@ class OrderColumns(TypedColumns):
     signal_id = Column(Text, ForeignKey("signals.signal_id", name="orders_signal"))
     position_id = Column(Text)
     reason = Column(Text, nullable=False)
+    horizon_bars = Column(whole)
+    trail_quote = Column(Exact)
 
 
 table = Table(
@@ -46,13 +49,15 @@ table = Table(
     sqlite_strict=True,
 )
 
+_OWN = tuple(name for name in Order.__slots__ if name != "terms")
+
 
 def add(tx: Tx, order: Order) -> bool:
     """Commit an intent; False when the same one is there already, whatever became of it.
 
     Raises StopTrading when its id stands for another intent.
     """
-    if add_once(tx, table, {name: getattr(order, name) for name in Order.__slots__}):
+    if add_once(tx, table, _values(order)):
         return True
     known = get(tx, order.order_id)
     if known is None or _intent(known) != _intent(order):
@@ -106,9 +111,25 @@ def recent(
     return [_order(row) for row in tx.execute(wanted).all()]
 
 
+def terms_values(terms: Terms | None) -> dict[str, int | Decimal | None]:
+    """Terms as the two columns of a row; both empty where there are none."""
+    if terms is None:
+        return {"horizon_bars": None, "trail_quote": None}
+    return {"horizon_bars": terms.horizon_bars, "trail_quote": terms.trail_quote}
+
+
+def terms_of(row: Row[Any]) -> Terms | None:
+    """The terms in a row."""
+    return None if row.horizon_bars is None else Terms(row.horizon_bars, row.trail_quote)
+
+
 def _intent(order: Order) -> Order:
     return replace(order, status=OrderStatus.PENDING, reason="")
 
 
+def _values(order: Order) -> dict[str, Any]:
+    return {name: getattr(order, name) for name in _OWN} | terms_values(order.terms)
+
+
 def _order(row: Row[Any]) -> Order:
-    return Order(**row._mapping)
+    return Order(**{name: getattr(row, name) for name in _OWN}, terms=terms_of(row))

@@ -27,6 +27,7 @@ from sereno.core.order import ExitReason, Position, Side
 from sereno.core.timeframe import Timeframe, UtcMs
 from sereno.store.ledger.columns import Exact, Thing, Tx, Word, above_zero, metadata, one_of, whole
 from sereno.store.ledger.forecasts import series_values
+from sereno.store.ledger.orders import terms_of, terms_values
 from sereno.store.ledger.rows import add_once
 
 
@@ -54,6 +55,8 @@ class PositionColumns(TypedColumns):
     exit_price = Column(Exact)
     exit_reason: Column[ExitReason | None] = Column(Word(ExitReason))
     pnl_quote = Column(Exact)
+    horizon_bars = Column(whole)
+    trail_quote = Column(Exact)
 
 
 table = Table(
@@ -79,7 +82,7 @@ table = Table(
     sqlite_strict=True,
 )
 
-_SERIES = "series"
+_OWN = tuple(name for name in Position.__slots__ if name not in {"series", "terms"})
 _FIXED = ("mode", "account", "series", "side", "entry_ms", "entry_price", "initial_stop", "signal_id")
 
 
@@ -99,6 +102,8 @@ def save(tx: Tx, position: Position) -> None:
     if not known.is_open:
         raise StopTrading("position.closed", remedy="it is final", position_id=position.position_id)
     changed = [name for name in _FIXED if getattr(known, name) != getattr(position, name)]
+    if known.terms is not None and known.terms != position.terms:
+        changed.append("terms")
     if changed:
         raise StopTrading(
             "position.entry_changed", position_id=position.position_id, fields=", ".join(changed)
@@ -123,11 +128,6 @@ def recent(tx: Tx, mode: Mode, account: str, limit: int = 50, closed_only: bool 
     return _positions(tx, closed.order_by(c.exit_ms.desc(), c.position_id.desc()))
 
 
-def closed(tx: Tx, mode: Mode, account: str) -> int:
-    """How many round trips are over."""
-    c = table.c
-    over = (c.mode == mode) & (c.account == account) & c.exit_ms.is_not(None)
-    return int(tx.execute(select(func.count()).select_from(table).where(over)).scalar_one())
 def page(
     tx: Tx,
     mode: Mode,
@@ -148,6 +148,11 @@ def page(
     return _positions(tx, wanted.order_by(c.entry_ms.desc(), c.position_id.desc()))
 
 
+def closed(tx: Tx, mode: Mode, account: str) -> int:
+    """How many round trips are over."""
+    c = table.c
+    over = (c.mode == mode) & (c.account == account) & c.exit_ms.is_not(None)
+    return int(tx.execute(select(func.count()).select_from(table).where(over)).scalar_one())
 
 
 def get(tx: Tx, position_id: str) -> Position | None:
@@ -157,8 +162,8 @@ def get(tx: Tx, position_id: str) -> Position | None:
 
 
 def _values(position: Position) -> dict[str, Any]:
-    own = {name: getattr(position, name) for name in Position.__slots__ if name != _SERIES}
-    return own | series_values(position.series)
+    own = {name: getattr(position, name) for name in _OWN}
+    return own | series_values(position.series) | terms_values(position.terms)
 
 
 def _positions(tx: Tx, wanted: Select[Any]) -> list[Position]:
@@ -166,5 +171,5 @@ def _positions(tx: Tx, wanted: Select[Any]) -> list[Position]:
 
 
 def _position(row: Row[Any]) -> Position:
-    own = {name: getattr(row, name) for name in Position.__slots__ if name != _SERIES}
-    return Position(**own, series=Series(row.instrument, row.timeframe))
+    own = {name: getattr(row, name) for name in _OWN}
+    return Position(**own, series=Series(row.instrument, row.timeframe), terms=terms_of(row))

@@ -29,6 +29,7 @@ class RiskStateColumns(TypedColumns):
     blocked_reason = Column(Text)
     updated_ms = Column(whole, nullable=False)
     version = Column(whole, nullable=False)
+    lost_ms = Column(whole)
 
 
 table = Table(
