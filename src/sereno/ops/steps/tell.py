@@ -8,6 +8,7 @@ import structlog
 
 from sereno.core.clock import WallClock
 from sereno.ops.entries import queue_alert
+from sereno.ops.watchman import queue_blind_alert
 from sereno.watch.channels.telegram import Telegram
 from sereno.watch.outbox import Round, deliver
 
@@ -23,10 +24,14 @@ def tell_waiting(desk: Desk) -> Round:
 
 
 def tell_aside(desk: Desk) -> None:
-    """The same beside work that matters more, and whether entries are blocked; what goes wrong is logged and no more."""
+    """The same beside work that matters more; also whether entries are blocked, and whether anybody looks.
+
+    What goes wrong here is logged and no more.
+    """
     try:
         with desk.ledger.begin() as tx:
             queue_alert(tx, desk)
+            queue_blind_alert(tx, desk)
         tell_waiting(desk)
     except Exception as cause:  # noqa: BLE001 - a message must never cost a job that lets positions out
         _log.error("alert.round_failed", error=f"{type(cause).__name__}: {cause}")
