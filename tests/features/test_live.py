@@ -15,6 +15,7 @@ import pytest
 import sereno.features
 from sereno.core.candle import Candle, Candles
 from sereno.core.errors import FixConfig, SkipThis
+from sereno.core.growing import GrowingCandles
 from sereno.core.timeframe import DAY_MS, Timeframe
 from sereno.features.engine import FeatureEngine, LiveFeatures, LiveRow, live_row
 from sereno.features.frame import compute
@@ -57,6 +58,22 @@ def test_another_process_gives_the_same_bits() -> None:
     for rows in range(ROWS - 5, ROWS + 1):
         newest = warm.row(MARKET.slice(0, rows))
     assert newest.row.values.tobytes().hex() == told.stdout.strip()
+
+
+def test_candles_that_grew_are_not_compared_and_give_the_same_bits() -> None:
+    """And a new lineage is looked at with care, however alike."""
+    warm, growing = LiveFeatures(Timeframe.H1), GrowingCandles(MARKET.slice(0, ROWS - 60))
+    for rows in range(ROWS - 60, ROWS):
+        growing.extend(MARKET.slice(rows, rows + 1))
+        grown = growing.now()
+        assert bits(warm.row(grown.candles, lineage=grown.lineage)) == bits(live_row(grown.candles))
+    volume = MARKET.volume.copy()
+    volume[ROWS - 5] *= 3
+    corrected = GrowingCandles(replace(MARKET, volume=volume)).now()
+    told = warm.row(corrected.candles, lineage=corrected.lineage)
+    assert bits(told) == bits(live_row(corrected.candles)) != bits(live_row(MARKET))
+    fewer = MARKET.slice(0, ROWS - 3)
+    assert bits(warm.row(fewer, lineage=corrected.lineage)) == bits(live_row(fewer))
 
 
 def test_a_corrected_candle_is_noticed() -> None:
@@ -153,6 +170,7 @@ def test_trap_a30_15_history_shorter_than_the_longest_look_back_says_so() -> Non
     assert caught.value.event == "features.too_short"
     assert caught.value.fields == {"have_bars": 200, "need_bars": need}
     assert f"collect {need - 200} more" in caught.value.remedy
+    assert "candles.depth_days)" in caught.value.remedy
     row = live_row(MARKET.slice(0, need)).row
     base = [i for i, name in enumerate(row.names) if not name.startswith(("h1_", "h4_", "d1_"))]
     assert np.isfinite(row.values[base]).all()

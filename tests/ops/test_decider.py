@@ -12,6 +12,7 @@ from sereno.core.candle import Candles
 from sereno.core.clock import FixedClock
 from sereno.core.forecast import Forecast
 from sereno.core.instrument import Series
+from sereno.core.row_digest import row_digest
 from sereno.core.signal import Decision, Signal
 from sereno.core.timeframe import Timeframe
 from sereno.features.engine import FeatureRow
@@ -166,7 +167,7 @@ def test_candles_that_closed_while_nobody_decided_get_their_no(
     for one in found[1:-1]:
         assert (one.decision, one.reason) == (Decision.NO_TRADE, "stale_candle")
         assert one.position_size == 0
-        assert one.data_digest == HOURLY_CANDLES.between(None, one.ts).digest()
+        assert one.data_digest == row_digest(HOURLY_CANDLES.between(None, one.ts))
 
 
 def test_a_long_absence_is_caught_up_in_bounded_steps(

@@ -12,6 +12,7 @@ import pytest
 from sereno.core.candle import Candles
 from sereno.core.forecast import Forecast
 from sereno.core.mode import Mode
+from sereno.core.row_digest import row_digest
 from sereno.core.settings.sections import BarrierSettings, CostSettings, SignalSettings
 from sereno.core.signal import Decision, Signal
 from sereno.core.timeframe import HOUR_MS, UtcMs
@@ -76,7 +77,7 @@ def made(
         atr=row.atr,
         risk=risk,
         provenance=Provenance(
-            "c" * 40, candles.digest(), "s" * 64, live.first_ms, live.primed_ms, tuple(values.items())
+            "c" * 40, row_digest(candles), "s" * 64, live.first_ms, live.primed_ms, tuple(values.items())
         ),
     )
 
@@ -125,6 +126,14 @@ def test_refused_signals_have_the_same_bits_too(
     stored = made(candles, risk=risk, now_bars=now_bars, last_taken_ms=last_taken, forecaster=forecaster)
     again = replay(stored, candles, forecaster, last_taken_ms=last_taken, **SLICES)
     assert again.differences == ()
+
+
+def test_a_signal_of_old_is_held_to_the_digest_of_its_time(candles: Candles) -> None:
+    stored = replace(made(candles), data_digest=candles.digest())
+    assert replay(stored, candles, PlainForecaster(), **SLICES).differences == ()
+    other = replace(stored, data_digest=candles.slice(1).digest())
+    (difference,) = replay(other, candles, PlainForecaster(), **SLICES).differences
+    assert (difference.field, difference.computed) == ("data_digest", candles.digest())
 
 
 def test_a_changed_candle_is_found(candles: Candles) -> None:

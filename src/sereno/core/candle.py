@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Self, TypeAlias
+from typing import ClassVar, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,8 @@ class Candles:
 
     Gaps stay gaps: nothing is filled in.
     """
+
+    COLUMNS: ClassVar[tuple[str, ...]] = ("open_ms", "open", "high", "low", "close", "volume")
 
     timeframe: Timeframe
     open_ms: I64
@@ -93,6 +95,6 @@ class Candles:
     def digest(self) -> str:
         """SHA-256 (hex) over the little-endian columns: equal candles, equal digest."""
         hashed = sha256(self.timeframe.encode())
-        for column in (self.open_ms, self.open, self.high, self.low, self.close, self.volume):
+        for column in (getattr(self, name) for name in self.COLUMNS):
             hashed.update(np.ascontiguousarray(column).astype(column.dtype.newbyteorder("<")).tobytes())
         return hashed.hexdigest()

@@ -9,6 +9,7 @@ import numpy as np
 
 from sereno.core.candle import F64, Candle, Candles
 from sereno.core.errors import SkipThis
+from sereno.core.settings.sections import CandleSettings
 from sereno.core.timeframe import DAY_MS, Timeframe, UtcMs
 from sereno.features.frame import Layout, layout_of, refuse_bad, refuse_bad_one
 from sereno.features.plan import Stepper
@@ -123,7 +124,7 @@ def live_row(candles: Candles, *, atr_bars: int = 14, names: Iterable[str] | Non
 class LiveFeatures:
     """`live_row` that keeps its engine between calls: the same bits, at the price of one step a candle."""
 
-    __slots__ = ("_atr_bars", "_engine", "_names", "_primed_ms", "_row", "_seen", "_timeframe")
+    __slots__ = ("_atr_bars", "_engine", "_lineage", "_names", "_primed_ms", "_row", "_seen", "_timeframe")
 
     def __init__(
         self, timeframe: Timeframe, *, atr_bars: int = 14, names: Iterable[str] | None = None
@@ -132,22 +133,32 @@ class LiveFeatures:
         self._names = None if names is None else tuple(names)
         self._engine = FeatureEngine(timeframe, atr_bars, names=self._names)
         self._seen = Candles.empty(timeframe)
+        self._lineage: object = None
         self._primed_ms: UtcMs | None = None
         self._row: FeatureRow | None = None
 
-    def row(self, candles: Candles) -> LiveRow:
-        """The row of the newest of these candles, which are the whole history that counts."""
+    def row(self, candles: Candles, *, lineage: object = None) -> LiveRow:
+        """The row of the newest of these candles, which are the whole history that counts.
+
+        lineage  equal to that of the last call where the candles only grew since (`core.growing`), which
+                 spares comparing them all
+        """
         refuse_short(candles)
         newest_ms = int(candles.open_ms[-1])
         primed_ms = newest_ms // DAY_MS * DAY_MS
-        if primed_ms != self._primed_ms or self._row is None or not _continues(self._seen, candles):
+        if primed_ms != self._primed_ms or self._row is None or not self._continues(candles, lineage):
             self._prime(candles, primed_ms)
         newest, self._row = self._row, None  # a step that fails leaves nothing to go on from
         for candle in candles.slice(len(self._seen)):
             newest = self._engine.step(candle)
         assert newest is not None, "the newest candle opens at or after the midnight primed to"
-        self._seen, self._row = candles, newest
+        self._seen, self._row, self._lineage = candles, newest, lineage
         return LiveRow(newest, int(candles.open_ms[0]), primed_ms)
+
+    def _continues(self, candles: Candles, lineage: object) -> bool:
+        if lineage is not None and lineage is self._lineage:
+            return len(self._seen) <= len(candles)
+        return _begins(self._seen, candles)
 
     def _prime(self, candles: Candles, primed_ms: UtcMs) -> None:
         self._row = None
@@ -162,17 +173,14 @@ def refuse_short(candles: Candles) -> None:
     if have < need:
         raise SkipThis(
             "features.too_short",
-            remedy=f"collect {need - have} more candles of {candles.timeframe} (candles.depth), then run again",
+            remedy=f"collect {need - have} more candles of {candles.timeframe} ({CandleSettings().depth_key(candles.timeframe)}), then run again",
             have_bars=have,
             need_bars=need,
         )
 
 
-def _continues(seen: Candles, candles: Candles) -> bool:
+def _begins(seen: Candles, candles: Candles) -> bool:
     rows = len(seen)
     if rows > len(candles):
         return False
-    return all(
-        np.array_equal(getattr(seen, name), getattr(candles, name)[:rows])
-        for name in ("open_ms", "open", "high", "low", "close", "volume")
-    )
+    return all(np.array_equal(getattr(seen, name), getattr(candles, name)[:rows]) for name in Candles.COLUMNS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sereno.core.row_digest import ROWS
 from sereno.core.settings.sections import BarrierSettings, CostSettings, SignalSettings
 from sereno.core.signal import Decision, Signal
 from sereno.core.timeframe import iso
@@ -108,7 +109,7 @@ def _outcome(signal: Signal) -> str:
 def _origin(signal: Signal) -> str:
     return (
         f"Made in mode {signal.mode} by commit {signal.git_commit}, models {signal.forecast.model_version}, "
-        f"settings {signal.settings_digest[:12]}, candles {signal.data_digest[:12]}; id {signal.signal_id}."
+        f"settings {signal.settings_digest[:12]}, candles {signal.data_digest.removeprefix(ROWS)[:12]}; id {signal.signal_id}."
     )
 
 

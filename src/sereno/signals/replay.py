@@ -10,6 +10,7 @@ from typing import Protocol
 
 from sereno.core.candle import Candles
 from sereno.core.forecast import Forecast
+from sereno.core.row_digest import digest_like
 from sereno.core.settings.sections import BarrierSettings, CostSettings, SignalSettings
 from sereno.core.signal import Signal
 from sereno.core.timeframe import UtcMs
@@ -94,7 +95,7 @@ def replay(
         risk=RiskVerdict(stored.risk_allowed, "", stored.position_size),
         provenance=Provenance(
             git_commit=stored.git_commit,
-            data_digest=known.digest(),
+            data_digest=digest_like(stored.data_digest, known),
             settings_digest=settings_digest,
             feature_first_ms=live.first_ms,
             feature_primed_ms=live.primed_ms,

@@ -22,14 +22,15 @@ import polars as pl
 
 from sereno.core.candle import Candles
 from sereno.core.errors import FixConfig
-from sereno.core.instrument import Instrument, Market, Series
+from sereno.core.instrument import Instrument, Series
 from sereno.core.mode import Mode
-from sereno.core.timeframe import Timeframe, UtcMs
+from sereno.core.timeframe import UtcMs
 from sereno.store import lake_facts, lake_gaps, lake_mark, lake_merge, lake_table
+from sereno.store.lake_history import History
 from sereno.store.lake_past import Past, past_of
 from sereno.store.lake_shelf import Shelf
 from sereno.store.lake_table import CANDLES, CORRECTION_ROWS, FACTS, SCANNED, Tables
-from sereno.store.lake_words import Appended, Correction, Damage, Extent, Gap, Origin
+from sereno.store.lake_words import Appended, Correction, Damage, Extent, Gap, Origin, series_of
 from sereno.store.manifest import CORRECTIONS, Content
 from sereno.store.objects import LocalObjects, Objects
 
@@ -58,11 +59,11 @@ class Lake:
         """Touch the store. Raises what it raises, or FixConfig when this is no lake of ours."""
         lake_mark.check(self._objects, self.origin)
 
-    # candles
     def prove_writable(self) -> None:
         """Replace one small object; raises what the store raises when it does not let."""
         self._objects.put(lake_mark.BEAT, b"{}")
 
+    # candles
 
     def append(self, series: Series, candles: Candles, *, source: str, mode: Mode, now: UtcMs) -> Appended:
         """Store closed candles. Those that are there already change nothing; changed ones are corrections.
@@ -107,6 +108,10 @@ class Lake:
         table = pl.concat(parts) if parts else CANDLES.empty()
         return lake_table.candle_block(series.timeframe, table).between(since, until)
 
+    def history(self, series: Series) -> History:
+        """All of `candles`, to be read again and again: each time at the price of what changed."""
+        return History(series.timeframe, self._candle_shelf(series))
+
     def past(self, series: Series, since: UtcMs | None = None, until: UtcMs | None = None) -> Past:
         """The same candles with how they came to be so; raises as `candles` does."""
         shelf = self._candle_shelf(series)
@@ -130,7 +135,7 @@ class Lake:
 
     def series(self) -> tuple[Series, ...]:
         """All series that have candles."""
-        found = {_series_of(key) for key in self._objects.keys("candles") if key.endswith(".parquet")}
+        found = {series_of(key) for key in self._objects.keys("candles") if key.endswith(".parquet")}
         return tuple(sorted(found))
 
     def corrections(self, series: Series) -> tuple[Correction, ...]:
@@ -267,12 +272,6 @@ def open_lake(settings: LakeSettings, folder: Path, *, origin: Origin) -> Lake:
     if "://" in url:
         raise FixConfig("lake.url", remedy="write a folder or s3://bucket/prefix", url=url)
     return Lake(LocalObjects(Path(url).expanduser() if url else folder), origin=origin)
-
-
-def _series_of(key: str) -> Series:
-    _, venue, market, slug, timeframe, _ = key.split("/")
-    base, _, quote = slug.partition("_")
-    return Series(Instrument(venue, Market(market), base, quote), Timeframe(timeframe))
 
 
 def _append_months(shelf: Shelf, months: list[tuple[str, pl.DataFrame]], now: UtcMs) -> Appended:

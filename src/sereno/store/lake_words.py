@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sereno.core.candle import Candle
-from sereno.core.timeframe import UtcMs
+from sereno.core.instrument import Instrument, Market, Series
+from sereno.core.timeframe import Timeframe, UtcMs
 
 
 class Origin(StrEnum):
@@ -94,3 +95,10 @@ class Damage:
     def has_range(self) -> bool:
         """Whether there is anything to collect again."""
         return self.last_ms >= self.first_ms
+
+
+def series_of(key: str) -> Series:
+    """The series that a file of candles is of."""
+    _, venue, market, slug, timeframe, _ = key.split("/")
+    base, _, quote = slug.partition("_")
+    return Series(Instrument(venue, Market(market), base, quote), Timeframe(timeframe))

@@ -9,9 +9,10 @@ import structlog
 
 from sereno.core.candle import Candles
 from sereno.core.errors import SkipThis
+from sereno.core.growing import GrowingCandles, Grown
 from sereno.core.instrument import Series
 from sereno.core.signal import Signal
-from sereno.core.timeframe import UtcMs
+from sereno.core.timeframe import DAY_MS, UtcMs
 from sereno.features.engine import LiveFeatures, LiveRow, live_row
 from sereno.features.registry import feature_names, warm_up_bars
 from sereno.models.serve import Forecaster
@@ -23,6 +24,7 @@ from sereno.signals.publish import write_signal
 from sereno.signals.regime import ADX, ATR_RATIO, regime_of
 from sereno.signals.words import RiskVerdict, Situation
 from sereno.store import kept_settings
+from sereno.store.lake_history import History
 from sereno.store.ledger import forecasts, instruments
 from sereno.store.ledger import signals as kept
 from sereno.store.registry import ModelSet
@@ -44,6 +46,8 @@ class Decider:
         self._desk = desk
         self._models: dict[Series, tuple[ModelSet, Forecaster]] = {}
         self._features: dict[Series, LiveFeatures] = {}
+        self._histories: dict[Series, History] = {}
+        self._read_on: dict[Series, int] = {}
         self._account_is_open = False
 
     def decide(self, series: Series) -> Signal:
@@ -53,11 +57,12 @@ class Decider:
         """
         desk = self._desk
         now = desk.clock.now_ms()
-        live, candles = self._live(series)
+        history = self._history(series)
+        live = self._live(series, history)
         ts = live.row.ts
         with desk.ledger.read() as tx:
             known = kept.get(tx, signal_id_of(desk.mode, series, ts))
-        signal = known or self._made(series, live, candles, now)
+        signal = known or self._made(series, live, history, now)
         write_signal(desk.paths.signals, signal)
         return signal
 
@@ -67,16 +72,16 @@ class Decider:
         Nothing is entered on them: their moment is past. Raises SkipThis like `decide`.
         """
         desk = self._desk
-        now, candles = desk.clock.now_ms(), desk.lake.candles(series)
+        now, candles = desk.clock.now_ms(), self._history(series).candles
         missed = missed_closes(desk, series, candles)
         for close_ms in missed:
-            then = candles.between(None, close_ms)
-            live = live_row(then, atr_bars=desk.settings.barriers.atr_bars)
+            then = GrowingCandles(candles.between(None, close_ms)).now()
+            live = live_row(then.candles, atr_bars=desk.settings.barriers.atr_bars)
             self._made(series, live, then, now, superseded=True)
         return len(missed)
 
     def _made(
-        self, series: Series, live: LiveRow, candles: Candles, now: UtcMs, *, superseded: bool = False
+        self, series: Series, live: LiveRow, history: Grown, now: UtcMs, *, superseded: bool = False
     ) -> Signal:
         desk, settings = self._desk, self._desk.settings
         row = live.row
@@ -85,7 +90,7 @@ class Decider:
         regime, why = regime_of(values[ADX], values[ATR_RATIO], settings.signals)
         risk = self._risk(series, row.close, row.atr, row.ts, now)
         if risk.allowed:
-            risk = self._gap(series, candles) or self._rest(series, row.ts) or risk
+            risk = self._gap(series, history.candles) or self._rest(series, row.ts) or risk
         with desk.ledger.read() as tx:
             taken = kept.last_taken(tx, series, desk.mode, before=row.ts)
         verdict = decide(
@@ -119,7 +124,7 @@ class Decider:
             risk=risk,
             provenance=Provenance(
                 git_commit=desk.git_commit,
-                data_digest=candles.digest(),
+                data_digest=history.digest,
                 settings_digest=settings.digest,
                 feature_first_ms=live.first_ms,
                 feature_primed_ms=live.primed_ms,
@@ -137,15 +142,24 @@ class Decider:
                 return signal
             return kept.get(tx, signal.signal_id) or signal
 
-    def _live(self, series: Series) -> tuple[LiveRow, Candles]:
+    def _history(self, series: Series) -> Grown:
+        """What the lake holds; once a day all files are read again, so that none rots unseen in here."""
+        history = self._histories.get(series)
+        if history is None:
+            history = self._histories[series] = self._desk.lake.history(series)
+        today = self._desk.clock.now_ms() // DAY_MS
+        found = history.read(anew=self._read_on.get(series) != today)
+        self._read_on[series] = today
+        if not len(found.candles):
+            raise SkipThis("signals.no_candles", remedy="run the collector first", series=series.key)
+        return found
+
+    def _live(self, series: Series, history: Grown) -> LiveRow:
         features = self._features.get(series)
         if features is None:
             features = LiveFeatures(series.timeframe, atr_bars=self._desk.settings.barriers.atr_bars)
             self._features[series] = features
-        candles = self._desk.lake.candles(series)
-        if not len(candles):
-            raise SkipThis("signals.no_candles", remedy="run the collector first", series=series.key)
-        return features.row(candles), candles
+        return features.row(history.candles, lineage=history.lineage)
 
     def _forecaster(self, series: Series) -> Forecaster:
         """The current models, loaded again when the set changed."""

@@ -26,7 +26,7 @@ def missed_closes(desk: Desk, series: Series, candles: Candles) -> tuple[UtcMs, 
     At most MOST_A_PASS at a time, and none from more than MOST_BARS ago or from beyond the retention of
     signals, where a missing one may be one that was let go.
     """
-    newest = int(candles.close_ms[-1])
+    newest = int(candles.open_ms[-1]) + series.timeframe.ms
     keeps_ms = desk.settings.retention.refused_signals_days * DAY_MS
     since = max(newest - MOST_BARS * series.timeframe.ms, desk.clock.now_ms() - keeps_ms)
     with desk.ledger.read() as tx:
@@ -34,7 +34,7 @@ def missed_closes(desk: Desk, series: Series, candles: Candles) -> tuple[UtcMs, 
         if len(known) <= 1 and kept.first_moment(tx, series, desk.mode) in {None, newest}:
             return ()
         begun = min(known) if known and min(known) < newest else since
-    closes = candles.close_ms[(candles.close_ms >= begun) & (candles.close_ms < newest)].tolist()
+    closes = candles.between(begun - series.timeframe.ms, newest - series.timeframe.ms).close_ms.tolist()
     return _unknown(series, closes, known)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sereno.core.candle import Candles
 from sereno.core.errors import SkipThis
 from sereno.core.instrument import Series
+from sereno.core.row_digest import digest_like
 from sereno.core.signal import Decision, Signal
 from sereno.core.timeframe import UtcMs
 from sereno.features.engine import live_row
@@ -117,7 +118,7 @@ def candles_of(desk: Desk, signal: Signal) -> Candles:
     """
     past = desk.lake.past(signal.series, signal.feature_first_ms, signal.ts)
     for version in past.versions():
-        if version.digest() == signal.data_digest:
+        if digest_like(signal.data_digest, version) == signal.data_digest:
             return version
     raise SkipThis(
         "replay.candles_changed",
