@@ -10,6 +10,8 @@ import pytest
 
 from sereno.core.clock import FixedClock
 from sereno.core.forecast import Forecast
+from sereno.core.instrument import Series
+from sereno.core.settings import Settings
 from sereno.core.signal import Decision
 from sereno.core.timeframe import HOUR_MS
 from sereno.models.contract import Role
@@ -21,6 +23,7 @@ from sereno.ops.steps.peers import peers_of
 from sereno.store.ledger import audit, model_versions, signals
 from sereno.store.ledger.named_models import named_by_signals
 from sereno.store.pointer import Pin
+from sereno.store.registry import ModelManifest
 from tests.models.test_whole_path import _candles
 from tests.surfaces.seeded import settings_for, signal_of
 
@@ -43,11 +46,31 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 
 def test_every_series_learns_from_the_other(desk: Desk) -> None:
     for series in desk.series:
-        (peer,) = peers_of(desk, series)
+        (peer,) = peers_of(desk, series, desk.lake.candles)
         (other,) = [one for one in desk.series if one != series]
         assert peer.digest() == desk.lake.candles(other).digest()
         digest = data_digest(desk.lake.candles(series), (peer,))
         assert {m.data_digest for m in desk.registry.versions(Role.TREND, series)} == {digest}
+
+
+def test_without_pooling_every_series_learns_from_itself_alone(desk: Desk, tmp_path: Path) -> None:
+    alone = desk.settings.model_dump() | {"state_dir": tmp_path}
+    alone["models"]["pooling"] = False
+    with Desk(Settings.model_validate(alone), clock=desk.clock) as made:
+        for series in made.series:
+            block = desk.lake.candles(series)
+            made.lake.append(series, block, source="test", mode=made.mode, now=made.clock.now_ms())
+        assert step.train(made, RUN, "trend", "BTC/USDT").failed is None
+        series = made.series[0]
+        assert peers_of(made, series, made.lake.candles) == ()
+        trees = {one: made_of(one, series) for one in (made, desk)}
+        assert trees[made].data_digest == desk.lake.candles(series).digest()
+        assert trees[made].files["model.ubj"] != trees[desk].files["model.ubj"]
+
+
+def made_of(desk: Desk, series: Series) -> ModelManifest:
+    """The trees of the trend."""
+    return next(m for m in desk.registry.versions(Role.TREND, series) if m.extra["kind"] == "boosted")
 
 
 def test_the_page_says_what_the_curve_is(desk: Desk) -> None:
@@ -103,5 +126,5 @@ def test_a_series_without_candles_is_no_peer(tmp_path: Path) -> None:
     with Desk(settings_for(tmp_path, models=SMALL), clock=FixedClock(int(block.close_ms[-1]))) as made:
         first, second = made.series
         made.lake.append(first, block, source="test", mode=made.mode, now=int(block.close_ms[-1]))
-        assert [len(peer) for peer in peers_of(made, first)] == [0]
-        assert [len(peer) for peer in peers_of(made, second)] == [200]
+        assert [len(peer) for peer in peers_of(made, first, made.lake.candles)] == [0]
+        assert [len(peer) for peer in peers_of(made, second, made.lake.candles)] == [200]

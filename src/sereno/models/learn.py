@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -93,12 +94,14 @@ def learn(
     params: TreeParams | None = None,
     champion: Champion | NoDuel = NO_CHAMPION,
     peers: Sequence[Dataset] = (),
+    journal: Path | None = None,
     stage: str = "",
     progress: Progress = silent,
 ) -> Learned:
     """Fit a role on the older rows and judge it on the newest.
 
     params     skips the search for tree parameters
+    journal    keeps the trials of the search; see `tune`
     champion   what serves now, to be kept up with
     peers      rows of other series, which the trees learn from as well
     Raises SkipThis `models.too_few_rows`.
@@ -115,6 +118,7 @@ def learn(
             settings=settings,
             stage=stage or role,
             progress=lambda name, done, _: progress(name, done, steps),
+            journal=journal,
         )
     )
     trees, rounds = fit_boosted(

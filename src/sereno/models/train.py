@@ -1,8 +1,9 @@
 """Training the roles of one series, and keeping what came out.
 
-Both the trees and the baseline of a role become versions in the registry; then what the gate chose of every
-role becomes current in one step, but for roles that a person pinned. A role that was already trained on the same data, with the same settings, by the
-same commit is not trained again, so an interrupted training goes on where it stopped.
+Both the trees and the baseline of a role become versions in the registry; then what the gate chose of every role
+becomes current in one step, but for roles that a person pinned. A role that was already trained on the same data,
+with the same settings, by the same commit is not trained again, and a search for parameters that was interrupted
+is not begun again, so an interrupted training goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from sereno.core.candle import Candles
@@ -55,6 +57,7 @@ class _Task:
     models: ModelSettings
     origins: Origins
     registry: Registry
+    searches: Path | None
     progress: Progress
 
 
@@ -70,11 +73,13 @@ def train_series(
     roles: Sequence[Role] = tuple(Role),
     now: UtcMs,
     git_commit: str,
+    searches: Path | None = None,
     progress: Progress = silent,
 ) -> TrainReport:
     """Train roles on closed candles and make the chosen versions current.
 
     peers      candles of other series of the timeframe, from which the trees learn as well
+    searches   folder in which searches for parameters keep their trials; they go on with those found there
     progress   is told ("BTC_USDT 1h trend", done, total)
     Raises SkipThis: `models.empty_history`, `models.short_history`, `models.too_few_rows`.
     """
@@ -97,6 +102,7 @@ def train_series(
         registry=registry,
         peers=peer_rows(peers, barriers=barriers, costs=costs),
         roles=roles,
+        searches=searches,
         progress=progress,
     )
 
@@ -111,12 +117,13 @@ def train_rows(
     registry: Registry,
     peers: Sequence[Dataset] = (),
     roles: Sequence[Role] = tuple(Role),
+    searches: Path | None = None,
     progress: Progress = silent,
 ) -> TrainReport:
     """`train_series` from features and labels that are already there."""
     horizon_bars = int(origins.label_params["horizon_bars"])
     data = join(frame, labels, timeframe=series.timeframe, horizon_bars=horizon_bars)
-    task = _Task(series, data, peers, models, origins, registry, progress)
+    task = _Task(series, data, peers, models, origins, registry, searches, progress)
     reports = tuple(_resumed(task, role) or _trained(task, role) for role in roles)
     pointer = registry.publish(series, {report.role: report.chosen.version for report in reports})
     fold, fault = _rehearsed(task, frame, labels, roles)
@@ -161,6 +168,7 @@ def _trained(task: _Task, role: Role) -> RoleReport:
         task.models,
         champion=champion,
         peers=task.peers,
+        journal=_journal(task, role),
         stage=f"{series.instrument.slug} {series.timeframe} {role}",
         progress=task.progress,
     )
@@ -178,6 +186,15 @@ def _trained(task: _Task, role: Role) -> RoleReport:
         evaluation=evaluation,
         no_duel=learned.duel.reason if isinstance(learned.duel, NoDuel) else None,
     )
+
+
+def _journal(task: _Task, role: Role) -> Path | None:
+    """Where the search of a role keeps its trials: a file of its own for each origin."""
+    if task.searches is None:
+        return None
+    series, origins = task.series, task.origins
+    origin = digest_of([series.key, origins.data_digest, origins.settings_digest, origins.git_commit])
+    return task.searches / f"{series.instrument.slug}-{series.timeframe}-{role}-{origin[:20]}.journal"
 
 
 def _kept(task: _Task, learned: Learned, outlook: Outlook) -> ModelManifest:

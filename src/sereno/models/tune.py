@@ -1,15 +1,19 @@
 """A small search for tree parameters, inside the train slice only: purged folds, every k-th row.
 
-Deterministic: a seeded TPE sampler, one worker, a number of trials. `SAFETY_S` ends it on a machine that
-is hopelessly slow; only then can two runs differ, and the model's manifest says so.
+Deterministic: one worker, a number of trials, and a TPE sampler that is seeded anew for each of them, so that
+a trial follows from those before it alone and an interrupted search ends as an undisturbed one does.
+`SAFETY_S` ends it on a machine that is hopelessly slow; only then can two runs differ, and the model's
+manifest says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +21,11 @@ from sereno.core.settings import ModelSettings
 from sereno.models.boost import OBJECTIVES, TreeParams, answer, grow, matrix
 from sereno.models.contract import Progress, Role
 from sereno.models.dataset import Dataset
+from sereno.models.search_journal import opened
 from sereno.models.splits import expanding
+
+if TYPE_CHECKING:
+    import optuna
 
 SAFETY_S = 1800.0
 MOST_ROWS = 5000
@@ -46,13 +54,39 @@ class Search:
         return {"trials": self.trials, "pruned": self.pruned, "stopped_by": self.stopped_by.value}
 
 
-def tune(role: Role, train: Dataset, *, settings: ModelSettings, stage: str, progress: Progress) -> Search:
-    """The parameters with the least mean loss over the folds; the defaults are always among those tried."""
+def tune(
+    role: Role,
+    train: Dataset,
+    *,
+    settings: ModelSettings,
+    stage: str,
+    progress: Progress,
+    journal: Path | None = None,
+) -> Search:
+    """The parameters with the least mean loss over the folds; the defaults are always among those tried.
+
+    journal   where trials are kept until somebody removes the file; a search found there goes on
+    """
     if settings.trials == 0:
         return Search(TreeParams())
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study, loss = opened(journal), _loss(role, train, settings)
+    since_s = time.monotonic()
+    while (done := len(_ended(study))) < settings.trials and time.monotonic() - since_s < SAFETY_S:
+        if not done and not _waits(study):
+            study.enqueue_trial(dict(TreeParams().as_json()))
+        study.sampler = _sampler(settings, done)
+        study.optimize(loss, n_trials=1)
+        progress(stage, done + 1, settings.trials)
+    return _found(study, settings)
+
+
+def _loss(role: Role, train: Dataset, settings: ModelSettings) -> Callable[[optuna.Trial], float]:
+    """What a trial is judged by; one that looks hopeless after the first fold is given up."""
+    import optuna
+
     folds = _folds(role, train, settings)
     objective, rounds = OBJECTIVES[role], min(MOST_ROUNDS, settings.rounds)
 
@@ -66,32 +100,44 @@ def tune(role: Role, train: Dataset, *, settings: ModelSettings, stage: str, pro
                 raise optuna.TrialPruned
         return float(np.mean(found))
 
-    study = optuna.create_study(
-        direction="minimize",
-        sampler=optuna.samplers.TPESampler(seed=settings.seed, n_startup_trials=max(3, settings.trials // 2)),
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=3),
-    )
-    study.enqueue_trial(dict(TreeParams().as_json()))
-    study.optimize(
-        loss,
-        n_trials=settings.trials,
-        timeout=SAFETY_S,
-        callbacks=[lambda _, trial: progress(stage, trial.number + 1, settings.trials)],
-    )
-    done = study.get_trials(deepcopy=False)
-    whole = any(trial.state is optuna.trial.TrialState.COMPLETE for trial in done)
+    return loss
+
+
+def _sampler(settings: ModelSettings, done: int) -> optuna.samplers.BaseSampler:
+    import optuna
+
+    seed = int(np.random.SeedSequence((settings.seed, done)).generate_state(1)[0])
+    return optuna.samplers.TPESampler(seed=seed, n_startup_trials=max(3, settings.trials // 2))
+
+
+def _ended(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    """Trials with a result; one during which its process died has none."""
+    from optuna.trial import TrialState
+
+    ended = (TrialState.COMPLETE, TrialState.PRUNED)
+    return list(study.get_trials(deepcopy=False, states=ended))
+
+
+def _waits(study: optuna.Study) -> bool:
+    from optuna.trial import TrialState
+
+    return bool(study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
+
+
+def _found(study: optuna.Study, settings: ModelSettings) -> Search:
+    from optuna.trial import TrialState
+
+    done = _ended(study)
+    pruned = sum(trial.state is TrialState.PRUNED for trial in done)
     return Search(
-        params=TreeParams(**study.best_params) if whole else TreeParams(),
+        params=TreeParams(**study.best_params) if len(done) > pruned else TreeParams(),
         trials=len(done),
-        pruned=sum(trial.state is optuna.trial.TrialState.PRUNED for trial in done),
+        pruned=pruned,
         stopped_by=StoppedBy.TRIALS if len(done) == settings.trials else StoppedBy.TIME,
     )
 
 
-def _suggest(trial: object) -> TreeParams:
-    import optuna
-
-    assert isinstance(trial, optuna.Trial)
+def _suggest(trial: optuna.Trial) -> TreeParams:
     return TreeParams(
         depth=trial.suggest_int("depth", 2, 4),
         learning_rate=trial.suggest_float("learning_rate", 0.02, 0.1, log=True),

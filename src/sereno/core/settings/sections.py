@@ -176,6 +176,7 @@ class ModelSettings(Section):
     min_rows: int = Field(500, ge=100, description="fewer labelled rows refuse to train")
     trials: int = Field(6, ge=0, le=1000, description="Optuna trials a role; 0 takes the defaults")
     rounds: int = Field(300, ge=10, le=5000, description="most boosting rounds; early stopping takes fewer")
+    pooling: bool = Field(True, description="trees learn from the other traded series of the timeframe as well")
     threads: int = Field(2, ge=1, le=256, description="threads of one training")
     seed: int = Field(17, ge=0, description="seed of everything random in training")
     max_age_days: float = Field(14.0, gt=0, description="an older model is reported")

@@ -46,23 +46,27 @@ def traded(
 
 
 def walked(
-    desk: Desk, tell: Tell, series: Series, *, folds: int, since: UtcMs | None = None
+    desk: Desk, tell: Tell, series: Series, *, folds: int | None = None, since: UtcMs | None = None
 ) -> tuple[WalkForward, BacktestResult]:
-    """Models re-trained per fold over the stored candles, and their joined forecasts traded."""
+    """Models re-trained per fold over the stored candles, and their joined forecasts traded.
+
+    folds   None: as the settings say
+    """
     from sereno.features.frame import compute
     from sereno.models.walkforward import walk_forward
     from sereno.ops.steps.peers import peers_of
 
     settings = desk.settings
+    plan = settings.walkforward if folds is None else settings.walkforward.model_copy(update={"folds": folds})
     candles = desk.lake.candles(series, since)
     walk = walk_forward(
         candles,
         series,
-        folds=folds,
+        plan=plan,
         models=settings.models,
         barriers=settings.barriers,
         costs=settings.costs,
-        peers=peers_of(desk, series, since),
+        peers=peers_of(desk, series, lambda other: desk.lake.candles(other, since)),
         progress=tell,
     )
     frame = compute(candles, atr_bars=settings.barriers.atr_bars)
@@ -70,7 +74,7 @@ def walked(
 
 
 def backtest_desk(
-    desk: Desk, tell: Tell, *, folds: int, symbols: Collection[str], since: UtcMs | None
+    desk: Desk, tell: Tell, *, folds: int | None, symbols: Collection[str], since: UtcMs | None
 ) -> tuple[str, ...]:
     """Every series asked for; writes the report and answers lines for the terminal.
 

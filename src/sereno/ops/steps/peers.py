@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import structlog
 
 from sereno.core.errors import SkipThis, TryLater
-from sereno.core.timeframe import UtcMs
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sereno.core.candle import Candles
     from sereno.core.instrument import Series
     from sereno.ops.app import Desk
@@ -17,14 +18,19 @@ if TYPE_CHECKING:
 _log = structlog.get_logger("sereno.peers")
 
 
-def peers_of(desk: Desk, series: Series, since: UtcMs | None = None) -> tuple[Candles, ...]:
-    """One block a traded series of the same timeframe, itself left out; one that cannot be read is left out too."""
+def peers_of(desk: Desk, series: Series, read: Callable[[Series], Candles]) -> tuple[Candles, ...]:
+    """One block a traded series of the same timeframe, itself left out; one that cannot be read is left out too.
+
+    None with `models.pooling` off.
+    """
+    if not desk.settings.models.pooling:
+        return ()
     found = []
     for other in desk.series:
         if other == series or other.timeframe is not series.timeframe:
             continue
         try:
-            found.append(desk.lake.candles(other, since))
+            found.append(read(other))
         except (SkipThis, TryLater) as cause:
             _log.warning("train.peer_left_out", series=series.key, peer=other.key, reason=str(cause))
     return tuple(found)

@@ -1,4 +1,7 @@
-"""The job `train`: every role of every traded series; also behind `sereno train`."""
+"""The job `train`: every role of every traded series; also behind `sereno train`.
+
+Interrupted, it goes on: the next attempt learns from the same candles, and does not train again what is kept.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import structlog
 
 from sereno.core.errors import SkipThis
 from sereno.core.instrument import Series
+from sereno.core.timeframe import iso
 from sereno.ops.run import Outcome, Run
 
 if TYPE_CHECKING:
@@ -15,6 +19,7 @@ if TYPE_CHECKING:
     from sereno.models.report import EquityCurve
     from sereno.models.train import RoleReport, TrainReport
     from sereno.ops.app import Desk
+    from sereno.ops.steps.unfinished import Cutoff, Training
     from sereno.store.ledger.model_versions import ModelVersion
     from sereno.store.registry import ModelManifest
 
@@ -32,8 +37,13 @@ def train(desk: Desk, run: Run, role: str = "", *symbols: str) -> Outcome:
     """
     from sereno.models.contract import Role
     from sereno.models.report import write_train_report
+    from sereno.models.train import settings_digest
+    from sereno.ops.steps.unfinished import begin
     from sereno.store.ledger.named_models import named_by_signals
 
+    settings = desk.settings
+    digest = settings_digest(settings.models, settings.barriers, settings.costs)
+    training = begin(desk, digest, (role, *symbols))
     wanted_roles = (Role(role),) if role else tuple(Role)
     reports: list[TrainReport] = []
     skipped: dict[str, str] = {}
@@ -41,7 +51,7 @@ def train(desk: Desk, run: Run, role: str = "", *symbols: str) -> Outcome:
         if symbols and series.instrument.symbol not in symbols:
             continue
         try:
-            report = _one(desk, run, series, wanted_roles)
+            report = _one(desk, run, series, wanted_roles, training)
         except SkipThis as cause:
             _log.warning("train.skipped", series=series.key, reason=str(cause))
             skipped[series.key] = str(cause)
@@ -49,55 +59,67 @@ def train(desk: Desk, run: Run, role: str = "", *symbols: str) -> Outcome:
         reports.append(report)
         _record(desk, report)
     if not reports:
+        training.finish()
         return Outcome(0, {"skipped": skipped}, failed=f"nothing was trained: {_first(skipped)}")
     with desk.ledger.read() as tx:
         named = named_by_signals(tx)
     desk.registry.prune(KEEP_VERSIONS, named=named)
     path = desk.paths.reports / REPORT
-    curves = {r.series.key: curve for r in reports if (curve := _curve(desk, r)) is not None}
+    curves = {r.series.key: curve for r in reports if (curve := _curve(desk, r, training.cutoff)) is not None}
     write_train_report(path, reports, equity=curves)
+    training.finish()
     told = {report.series.key: {str(r.role): _told(r) for r in report.roles} for report in reports}
     return Outcome(
         sum(report.rows for report in reports),
-        {"series": told, "skipped": skipped, "report": str(path)},
+        {"series": told, "skipped": skipped, "report": str(path), **_told_of(training)},
     )
 
 
 def _told(role: RoleReport) -> dict[str, object]:
-    """What the run record keeps of a role; `held` only where a person's choice stands before the gate's."""
+    """What the run record keeps of a role; `held` where a person's choice stands before the gate's."""
     told: dict[str, object] = {
         "served": str(role.served.extra.get("kind")),
         "refused": role.trees.refused_reason,
         "compared_with": role.trees.extra.get("champion") or role.no_duel,
     }
-    return told if role.held is None else {**told, "held": role.held}
+    if role.reused:
+        told["reused"] = role.trees.version
+    if role.held is not None:
+        told["held"] = role.held
+    return told
+
+
+def _told_of(training: Training) -> dict[str, object]:
+    """Since when the candles of a resumed training were cut off."""
+    return {"resumed": iso(training.cutoff.started_ms)} if training.resumed else {}
 
 
 def _first(skipped: dict[str, str]) -> str:
     return next(iter(skipped.values()), "no such instrument is configured")
 
 
-def _one(desk: Desk, run: Run, series: Series, roles: tuple[Role, ...]) -> TrainReport:
+def _one(desk: Desk, run: Run, series: Series, roles: tuple[Role, ...], training: Training) -> TrainReport:
     from sereno.models.train import train_series
     from sereno.ops.steps.peers import peers_of
 
-    settings = desk.settings
+    settings, cutoff = desk.settings, training.cutoff
     return train_series(
         series,
-        desk.lake.candles(series),
+        cutoff.candles(desk, series),
         models=settings.models,
         barriers=settings.barriers,
         costs=settings.costs,
         registry=desk.registry,
-        peers=peers_of(desk, series),
+        peers=peers_of(desk, series, lambda other: cutoff.candles(desk, other)),
         roles=roles,
-        now=desk.clock.now_ms(),
+        now=cutoff.started_ms,
         git_commit=desk.git_commit,
+        searches=training.folder,
         progress=run.tell,
     )
 
 
-def _curve(desk: Desk, report: TrainReport) -> EquityCurve | None:
+def _curve(desk: Desk, report: TrainReport, cutoff: Cutoff) -> EquityCurve | None:
     """The fold's forecasts, which chose nothing, traded by the desk's rules."""
     from sereno.features.frame import compute
     from sereno.models.report import EquityCurve
@@ -105,7 +127,7 @@ def _curve(desk: Desk, report: TrainReport) -> EquityCurve | None:
 
     if report.fold is None or not report.fold.forecasts.present.any():
         return None
-    candles = desk.lake.candles(report.series)
+    candles = cutoff.candles(desk, report.series)
     frame = compute(candles, atr_bars=desk.settings.barriers.atr_bars)
     result = traded(desk, report.series, candles, frame, report.fold.forecasts)
     figures = result.figures
@@ -143,7 +165,7 @@ def _record(desk: Desk, report: TrainReport) -> None:
             model_versions.mark_serving(tx, role.served.role, report.series.key, role.served.version)
         audit.append(
             tx,
-            report.created_ms,
+            desk.clock.now_ms(),
             "job:train",
             "models.trained",
             report.series.key,
