@@ -162,6 +162,43 @@ def test_a_person_restores_a_lost_state_once_asked(
     assert changes(desk) == [("cli", "risk.restored", None)]
 
 
+@pytest.mark.parametrize("blocked_by", ["person", "job"])
+def test_a_block_is_no_way_around_the_restoring_of_a_lost_state(
+    desk: Desk, capsys: pytest.CaptureFixture[str], blocked_by: str
+) -> None:
+    """`block` then `clear` forgot a pause, and nobody was asked."""
+    lose(desk)
+    if blocked_by == "person":
+        assert call("risk", "block", "clock.offset") == 0
+    else:
+        stop(desk)
+    assert call("risk", "clear") == 2
+    assert "sereno risk restore" in capsys.readouterr().err
+    assert proposal(desk).reason == "blocked"
+    assert call("risk", "show") == 0
+    assert "to be restored\tsince 20" in capsys.readouterr().out
+    assert call("risk", "block", "another") == 0
+    assert call("risk", "clear") == 2
+    assert call("risk", "restore", "--yes") == 0
+    assert "stays blocked by another" in capsys.readouterr().out
+    assert call("risk", "restore", "--yes") == 0
+    assert "nothing to restore" in capsys.readouterr().out
+    assert proposal(desk).reason == "blocked"
+    assert call("risk", "clear") == 0
+    assert proposal(desk).allowed
+
+
+def test_a_block_of_before_the_opening_is_cleared_as_ever(desk: Desk) -> None:
+    """Nothing is lost where nothing was."""
+    with desk.ledger.begin() as tx:
+        tx.exec_driver_sql("DELETE FROM risk_state")
+        tx.exec_driver_sql("DELETE FROM equity")
+    assert call("risk", "block", "not yet") == 0
+    assert call("risk", "clear") == 0
+    open_it(desk, START + HOUR_MS)
+    assert proposal(desk).allowed
+
+
 def test_commands_ask_for_an_account(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,9 +32,7 @@ def open_account(
     entered, and only a person may decide to trust it again (`restore_risk_state`).
     """
     with ledger.begin() as tx:
-        if equity.latest(tx, mode, account) or positions.recent(tx, mode, account, 1):
-            return False
-        if any(orders.recent(tx, mode, account, 1, status=status) for status in _OF_A_HISTORY):
+        if _has_history(tx, mode, account):
             return False
         state = opened_state(mode, account, initial_equity_quote, now)
         before = risk_state.load(tx, mode, account)
@@ -45,15 +43,24 @@ def open_account(
     return True
 
 
-def fresh_state(tx: Tx, *, mode: Mode, account: str, initial_equity_quote: Decimal, now: UtcMs) -> RiskState:
-    """A risk state, not yet kept, for an account that has none: it counts from the newest equity.
+def _has_history(tx: Tx, mode: Mode, account: str) -> bool:
+    if equity.latest(tx, mode, account) or positions.recent(tx, mode, account, 1):
+        return True
+    return any(orders.recent(tx, mode, account, 1, status=status) for status in _OF_A_HISTORY)
 
-    The account's own time is that of its equity: the clock of a simulated world may not be running.
+
+def fresh_state(tx: Tx, *, mode: Mode, account: str, initial_equity_quote: Decimal, now: UtcMs) -> RiskState:
+    """A risk state, not yet kept, to carry a block where there is none: it counts from the newest equity.
+
+    One of an account that has a history is marked as lost: no block may stand in for `restore`. The
+    account's own time is that of its equity: the clock of a simulated world may not be running.
     """
     point = equity.latest(tx, mode, account)
     if point is None:
-        return opened_state(mode, account, initial_equity_quote, now)
-    return opened_state(mode, account, point.equity_quote, point.ts)
+        state = opened_state(mode, account, initial_equity_quote, now)
+    else:
+        state = opened_state(mode, account, point.equity_quote, point.ts)
+    return replace(state, lost_ms=now) if _has_history(tx, mode, account) else state
 
 
 def restore_risk_state(
@@ -61,8 +68,9 @@ def restore_risk_state(
 ) -> RiskState | None:
     """A person's word that an account that lost its risk state may start a new one from its equity.
 
-    Losses count anew from there, the streak from 0, and no pause is left; the change is audited.
-    returns  the state as kept; None if there is one already, which is left as it is
+    Losses count anew from there, the streak from 0, and no pause is left; a block that was set since stays.
+    The change is audited.
+    returns  the state as kept; None if there is one that was never lost, which is left as it is
 
     Raises FixConfig if there is no account, StopTrading if the stored state is unreadable.
     """
@@ -70,14 +78,15 @@ def restore_risk_state(
         point = equity.latest(tx, mode, account)
         if point is None:
             raise FixConfig("account.missing", remedy="open the account first", account=account)
-        if risk_state.load(tx, mode, account) is not None:
+        before = risk_state.load(tx, mode, account)
+        if before is not None and before.lost_ms is None:
             return None
-        state = fresh_state(
-            tx, mode=mode, account=account, initial_equity_quote=point.equity_quote, now=point.ts
-        )
-        told = {"mode": mode.value, "reason": None, "equity_quote": f"{point.equity_quote:f}"}
+        state = opened_state(mode, account, point.equity_quote, point.ts)
+        if before is not None:
+            state = replace(state, blocked_reason=before.blocked_reason, version=before.version)
+        told = {"mode": mode.value, "reason": state.blocked_reason, "equity_quote": f"{point.equity_quote:f}"}
         audit.append(tx, now, actor, RESTORED, account, told)
-        return risk_state.save(tx, state, 0)
+        return risk_state.save(tx, state, state.version)
 
 
 def load_account(tx: Tx, *, mode: Mode, account: str) -> AccountState:

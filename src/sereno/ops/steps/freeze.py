@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from sereno.core.errors import StopTrading, TryLater
+from sereno.core.errors import FixConfig, StopTrading, TryLater
+from sereno.core.timeframe import iso
 from sereno.ops.entries import BLOCKED, CLEARED, desk_moment, queue_alert
 from sereno.ops.steps.tell import tell_aside
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from sereno.ops.app import Desk
 
 ATTEMPTS = 3
+RESTORE_FIRST = "the account's losses and pause were lost: look at the ledger, then `sereno risk restore`"
 _log = structlog.get_logger("sereno.freeze")
 
 
@@ -50,9 +52,11 @@ def set_block(desk: Desk, reason: str | None, *, actor: str, detail: str = "") -
     """Block entries for a reason, or allow them again (None).
 
     Where there is no state, before the account is opened or because it was lost, a block starts one;
-    there is nothing to clear then, and the answer is None.
+    there is nothing to clear then, and the answer is None. One that a block started in the place of a
+    lost one knows no losses and no pause: it is cleared only once a person has restored it.
 
-    Raises StopTrading if the state is unreadable, TryLater if other writers came first again and again.
+    Raises FixConfig for that, StopTrading if the state is unreadable, TryLater if other writers came first
+    again and again.
     """
     for _ in range(ATTEMPTS - 1):
         try:
@@ -63,7 +67,7 @@ def set_block(desk: Desk, reason: str | None, *, actor: str, detail: str = "") -
 
 
 def restore(desk: Desk, *, actor: str) -> RiskState | None:
-    """Start a lost risk state anew; None if there is one. Errors as `trading.account.restore_risk_state`."""
+    """Start a lost risk state anew; None if none was lost. Errors as `trading.account.restore_risk_state`."""
     from sereno.trading.account import restore_risk_state
 
     now = desk_moment(desk.clock)
@@ -87,6 +91,8 @@ def _write(desk: Desk, reason: str | None, actor: str, detail: str) -> RiskState
             )
         if state is None or state.blocked_reason == reason:
             return state
+        if reason is None and state.lost_ms is not None:
+            raise FixConfig("risk.state_lost", remedy=RESTORE_FIRST, lost=iso(state.lost_ms))
         told = {"mode": desk.mode.value, "reason": reason, "before": state.blocked_reason, "detail": detail}
         audit.append(tx, now, actor, BLOCKED if reason else CLEARED, desk.account, told)
         kept = risk_state.save(tx, replace(state, blocked_reason=reason), state.version)

@@ -37,6 +37,7 @@ def show() -> None:
         ("equity at day start", f"{state.day_start_equity_quote:f}"),
         ("equity at week start", f"{state.week_start_equity_quote:f}"),
         ("losing streak", str(state.losing_streak)),
+        ("lost, to be restored", "-" if state.lost_ms is None else f"since {iso(state.lost_ms)}"),
         ("updated", iso(state.updated_ms)),
     )
     print_table(("what", "value"), rows)
@@ -73,14 +74,16 @@ def restore(
 ) -> None:
     """Start the risk state anew where the ledger lost it: entries are refused until then.
 
-    Day and week count their losses from the newest equity, the losing streak from 0, and no pause is left.
+    Day and week count their losses from the newest equity, the losing streak from 0, and no pause is left; a
+    block stays.
     """
     from sereno.core.timeframe import iso
     from sereno.ops.steps.freeze import restore as restored
     from sereno.ops.steps.freeze import standing
 
     with _desk() as desk:
-        if standing(desk) is not None:
+        before = standing(desk)
+        if before is not None and before.lost_ms is None:
             say(f"{desk.account} has its risk state: there is nothing to restore")
             return
         if not (yes or typer.confirm(f"Shall {desk.account} forget its losses, its streak and its pause?")):
@@ -88,7 +91,8 @@ def restore(
         state = restored(desk, actor=_actor())
     if state is not None:
         said = f"counts from {state.day_start_equity_quote:f} of {iso(state.updated_ms)}"
-        say(f"{state.account} {said} and may enter again")
+        blocked = f"stays blocked by {state.blocked_reason}: `sereno risk clear`"
+        say(f"{state.account} {said} and {blocked if state.blocked_reason else 'may enter again'}")
 
 
 def _desk() -> Desk:
