@@ -10,10 +10,12 @@ import pytest
 
 from sereno.core.candle import Candles
 from sereno.core.errors import SkipThis
+from sereno.core.settings import ModelSettings, WalkForwardSettings
 from sereno.core.timeframe import Timeframe
 from sereno.features.engine import live_row
 from sereno.features.frame import compute
 from sereno.models.contract import Role
+from sereno.models.dataset import Dataset
 from sereno.models.serve import Forecaster
 from sereno.models.train import TrainReport, train_series
 from sereno.models.walkforward import walk_forward
@@ -124,7 +126,7 @@ def test_walk_forward_on_candles(desk: Desk) -> None:
     walked = walk_forward(
         desk.candles,
         SERIES,
-        folds=2,
+        plan=WalkForwardSettings(folds=2),
         models=MODELS.model_copy(update={"rounds": 20}),
         barriers=BARRIERS,
         costs=COSTS,
@@ -132,3 +134,31 @@ def test_walk_forward_on_candles(desk: Desk) -> None:
     assert len(walked.folds) == 2
     assert walked.forecasts.ts[-1] == desk.candles.close_ms[-1]
     assert set(walked.folds[0].metrics) == set(Role)
+
+
+def test_every_setting_of_the_walk_has_its_effect(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped at the first training, which tells what it would have learned from."""
+    seen: list[tuple[int, int]] = []
+
+    class Enough(Exception):
+        pass
+
+    def stop(_role: Role, past: Dataset, models: ModelSettings, **_: object) -> None:
+        seen.append((len(past), models.rounds))
+        raise Enough
+
+    monkeypatch.setattr("sereno.models.walkforward.learn", stop)
+    plans = [{}, {"first_frac": 0.6}, {"rounds": 20}, {"rounds": 5000}]
+    for plan in plans:
+        with pytest.raises(Enough):
+            walk_forward(
+                desk.candles,
+                SERIES,
+                plan=WalkForwardSettings.model_validate(plan),
+                models=MODELS.model_copy(update={"rounds": 200}),
+                barriers=BARRIERS,
+                costs=COSTS,
+            )
+    usual, longer, fewer, most = seen
+    assert longer[0] > 1.4 * usual[0]
+    assert [rounds for _, rounds in (usual, fewer, most)] == [150, 20, 200]

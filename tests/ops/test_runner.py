@@ -31,8 +31,13 @@ def held(folder: Path) -> bool:
     return found
 
 
+def with_textfile(folder: Path) -> str:
+    """Settings as JSON: metrics lie in a file."""
+    return json.dumps({"state_dir": str(folder), "mode": "paper", "metrics": {"textfile": True}})
+
+
 def test_a_run_that_ends_well_leaves_record_log_and_metrics(tmp_path: Path) -> None:
-    code, log = running.run(tmp_path, "well")
+    code, log = running.run(tmp_path, "well", given=with_textfile(tmp_path))
     assert code == 0, log
     (record,) = records(tmp_path)
     assert (record.status, record.rows, record.error) == (RunStatus.SUCCESS, 7, None)
@@ -50,7 +55,7 @@ def test_a_run_that_ends_well_leaves_record_log_and_metrics(tmp_path: Path) -> N
 def test_trap_e4_15_a_failure_is_never_recorded_as_success(tmp_path: Path) -> None:
     code, _ = running.run(tmp_path, "not_well")
     assert code == 1
-    assert running.run(tmp_path, "crash", "a bug")[0] == 1
+    assert running.run(tmp_path, "crash", "a bug", given=with_textfile(tmp_path))[0] == 1
     crashed, half = records(tmp_path)
     assert (half.status, half.error) == (RunStatus.ERROR, "half of it failed")
     assert (crashed.status, crashed.error) == (RunStatus.ERROR, "ValueError: broken by a bug")

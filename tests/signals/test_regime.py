@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields
 
 import pytest
 
 from sereno.core.errors import SkipThis
-from sereno.core.settings.sections import SignalSettings
+from sereno.core.settings import Settings, SignalSettings
 from sereno.core.signal import Regime
 from sereno.core.timeframe import Timeframe
 from sereno.features.registry import feature_names
 from sereno.signals.decide import floors_of
-from sereno.signals.regime import ADX, ATR_RATIO, MULTIPLIERS, regime_of
+from sereno.signals.regime import ADX, ATR_RATIO, regime_of
 
 SETTINGS = SignalSettings()
 
@@ -50,8 +51,22 @@ def test_high_volatility_asks_for_the_most_and_range_for_what_is_set() -> None:
     assert trend.min_expected_return < middle.min_expected_return < wild.min_expected_return
     assert trend.risk_max > middle.risk_max > wild.risk_max
     assert (middle.prob_min, middle.risk_max) == (SETTINGS.prob_min, SETTINGS.risk_max)
-    assert set(MULTIPLIERS) == set(Regime)
     assert floors_of(SignalSettings(prob_min=0.99, risk_max=0.99), Regime.HIGH_VOL).prob_min == 1.0
+
+
+@pytest.mark.parametrize("regime", [Regime.TREND, Regime.HIGH_VOL])
+@pytest.mark.parametrize("floor", ["prob_min", "min_expected_return", "risk_max"])
+def test_every_factor_moves_its_own_floor_in_its_own_regime_and_the_digest(
+    regime: Regime, floor: str
+) -> None:
+    key = f"{regime.value.lower()}_{floor}_factor"
+    moved = SignalSettings.model_validate({key: 0.5})
+    for other in Regime:
+        before, after = floors_of(SETTINGS, other), floors_of(moved, other)
+        changed = {f.name for f in fields(before) if getattr(before, f.name) != getattr(after, f.name)}
+        assert changed == ({floor} if other is regime else set())
+    assert getattr(floors_of(moved, regime), floor) == 0.5 * getattr(SETTINGS, floor)
+    assert Settings.model_validate({"signals": {key: 0.5}}).digest != Settings().digest
 
 
 def test_the_features_that_name_a_regime_exist() -> None:

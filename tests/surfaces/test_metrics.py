@@ -13,16 +13,20 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import delete
 
+from sereno.core.clock import FixedClock
 from sereno.core.timeframe import HOUR_MS
 from sereno.ops.app import Desk
+from sereno.ops.guard import Verdict
+from sereno.ops.logs import Redactor
 from sereno.ops.metric_table import JOB_SUCCESS, METRICS, Metric, MetricType, Sample, exposition
+from sereno.ops.records import Recorder
 from sereno.ops.run import Finished
 from sereno.ops.textfile import write_textfile
 from sereno.store.ledger import runs
 from sereno.store.ledger.runs import RunStatus
 from sereno.surfaces.api.app import create_app
 from tests.surfaces.client import TestClient
-from tests.surfaces.seeded import NOW_MS, _run, seeded_desk
+from tests.surfaces.seeded import NOW_MS, _run, seeded_desk, settings_for
 
 PREFIX = "ost_"
 PROMISED = {
@@ -107,6 +111,38 @@ def test_textfile_and_scrape_agree(scraped: str, written: str) -> None:
         "job_last_run_duration_seconds": 1e-05,
         "job_last_run_rows": 7.0,
     }
+
+
+def test_trap_a30_35_a_prometheus_that_reads_both_places_finds_each_series_in_one(tmp_path: Path) -> None:
+    """Whichever place the setting names, the other does not tell of the same run."""
+    places = {}
+    for textfile in (False, True):
+        with (
+            seeded_desk(tmp_path / str(textfile), metrics={"textfile": textfile}) as desk,
+            TestClient(create_app(desk), base_url="http://127.0.0.1") as client,
+        ):
+            recorder = Recorder(desk.ledger, desk.settings, desk.clock, Redactor.of(desk.settings))
+            for _ in range(2):
+                started = recorder.start("features", f"r{_}")
+                recorder.end(started, Verdict(True, 1, None, 0, {}), "success")
+            scraped = client.get("/metrics").text
+            files = [path.read_text() for path in desk.paths.metrics.glob("*.prom")]
+            told = [line.partition(" ")[0] for text in (scraped, *files) for line in text.splitlines()]
+            series = [name for name in told if name.startswith("ost_job_last_run") and "features" in name]
+            assert len(series) == len(set(series)) == 4
+            places[textfile] = (len(files), "ost_job_last_run" in scraped)
+            assert "ost_job_runs_total" in scraped
+    assert places == {False: (0, True), True: (1, False)}
+
+
+def test_a_textfile_of_an_earlier_setting_is_taken_away(tmp_path: Path) -> None:
+    for textfile in (True, False):
+        with Desk(settings_for(tmp_path, metrics={"textfile": textfile}), clock=FixedClock(NOW_MS)) as desk:
+            recorder = Recorder(desk.ledger, desk.settings, desk.clock, Redactor.of(desk.settings))
+            recorder.end(recorder.start("features", f"r{textfile}"), Verdict(True, 1, None, 0, {}), "success")
+            assert [path.name for path in desk.paths.metrics.glob("*.prom")] == (
+                ["sereno_features.prom"] if textfile else []
+            )
 
 
 def test_counters_do_not_fall_when_old_runs_are_forgotten(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sereno.core.instrument import Series
 from sereno.core.mode import Mode
-from sereno.core.settings.sections import RiskSettings
+from sereno.core.settings import RiskSettings, WatchSettings
 from sereno.core.timeframe import DAY_MS, HOUR_MS, Timeframe
 from sereno.trading.risk_limits import after_exit, opened_state
 from sereno.trading.rules import rulebook

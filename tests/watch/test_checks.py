@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sereno.core.settings import Settings, WatchSettings
 from sereno.core.timeframe import DAY_MS, HOUR_MS, Timeframe, from_iso
 from sereno.watch import checks
 from sereno.watch.checks import (
@@ -17,6 +18,7 @@ from sereno.watch.checks import (
 
 NOW_MS = from_iso("2024-06-01T12:00:10Z")
 H1 = Timeframe.H1
+LIMITS = WatchSettings()
 KEY = "binance:spot:BTC/USDT@1h"
 
 
@@ -52,23 +54,23 @@ def signals(signs: list[int], *, newest_bars_ago: int = 0) -> SignalFacts:
 
 
 def test_silence_of_the_signals_loop_is_high() -> None:
-    (found,) = checks.signal_drought([signals([0, 1], newest_bars_ago=5)], now=NOW_MS)
+    (found,) = checks.signal_drought([signals([0, 1], newest_bars_ago=5)], now=NOW_MS, drought_bars=120)
     assert found.severity is Severity.HIGH
-    assert checks.signal_drought([signals([0, 1])], now=NOW_MS) == ()
-    (none,) = checks.signal_drought([SignalFacts(KEY, H1, (), None)], now=NOW_MS)
+    assert checks.signal_drought([signals([0, 1])], now=NOW_MS, drought_bars=120) == ()
+    (none,) = checks.signal_drought([SignalFacts(KEY, H1, (), None)], now=NOW_MS, drought_bars=120)
     assert "none was ever made" in none.message
 
 
 def test_refusing_everything_for_days_is_a_warning() -> None:
-    (found,) = checks.signal_drought([signals([0] * 150)], now=NOW_MS)
+    (found,) = checks.signal_drought([signals([0] * 150)], now=NOW_MS, drought_bars=120)
     assert found.severity is Severity.WARNING
-    assert checks.signal_drought([signals([0] * 100 + [1] + [0] * 49)], now=NOW_MS) == ()
+    assert checks.signal_drought([signals([0] * 100 + [1] + [0] * 49)], now=NOW_MS, drought_bars=120) == ()
 
 
 def test_one_sided_signals_need_enough_of_them() -> None:
-    assert checks.one_sided([signals([1] * 5)]) == ()
-    assert checks.one_sided([signals([1] * 8 + [-1] * 4)]) == ()
-    (found,) = checks.one_sided([signals([-1] * 12 + [0] * 30)])
+    assert checks.one_sided([signals([1] * 5)], limits=LIMITS) == ()
+    assert checks.one_sided([signals([1] * 8 + [-1] * 4)], limits=LIMITS) == ()
+    (found,) = checks.one_sided([signals([-1] * 12 + [0] * 30)], limits=LIMITS)
     assert "short" in found.message
 
 
@@ -95,22 +97,22 @@ def test_losing_streaks() -> None:
 )
 def test_drawdown_from_the_peak(last: float, severity: Severity | None) -> None:
     curve = [(0, 95.0), (1, 100.0), (2, last)]
-    found = checks.drawdown(curve, account="paper")
+    found = checks.drawdown(curve, account="paper", limits=LIMITS)
     assert [f.severity for f in found] == ([] if severity is None else [severity])
-    assert checks.drawdown([], account="paper") == ()
+    assert checks.drawdown([], account="paper", limits=LIMITS) == ()
 
 
 def test_failed_and_absent_jobs() -> None:
     well = JobFacts("collector", ((NOW_MS, True), (NOW_MS - 1, False)), NOW_MS - 10, None)
-    assert checks.failing_jobs([well]) == ()
+    assert checks.failing_jobs([well], failures_high=3) == ()
     failed = JobFacts("collector", ((NOW_MS, False), (NOW_MS - 1, True)), None, None)
-    assert checks.failing_jobs([failed])[0].severity is Severity.WARNING
+    assert checks.failing_jobs([failed], failures_high=3)[0].severity is Severity.WARNING
     again = JobFacts("collector", ((3, False), (2, False), (1, False)), None, None)
-    assert checks.failing_jobs([again])[0].severity is Severity.HIGH
+    assert checks.failing_jobs([again], failures_high=3)[0].severity is Severity.HIGH
     absent = JobFacts("collector", ((NOW_MS - DAY_MS, True),), NOW_MS - HOUR_MS, None)
-    assert checks.failing_jobs([absent])[0].check == "job_absent"
+    assert checks.failing_jobs([absent], failures_high=3)[0].check == "job_absent"
     dead = JobFacts("signals", (), None, False)
-    assert checks.failing_jobs([dead])[0].severity is Severity.CRITICAL
+    assert checks.failing_jobs([dead], failures_high=3)[0].severity is Severity.CRITICAL
 
 
 def test_more_than_half_failing_is_high() -> None:
@@ -137,3 +139,25 @@ def test_trap_a30_36_r12_recovery_is_told() -> None:
     told = {"drawdown:x": (Severity.HIGH, NOW_MS)}
     assert checks.recovered([], told) == ("drawdown:x",)
     assert checks.recovered([noticed(Severity.WARNING)], told) == ()
+
+
+def test_every_limit_of_the_watch_has_its_effect() -> None:
+    long = [signals([1] * 12)]
+    fallen = [(0, 100.0), (1, 95.0)]
+    failed = [JobFacts("train", ((NOW_MS, False),), None, None)]
+    assert (
+        checks.signal_drought([signals([0] * 20)], now=NOW_MS, drought_bars=10)[0].check == "signal_drought"
+    )
+    assert checks.one_sided(long, limits=WatchSettings(one_sided_least=13)) == ()
+    assert checks.one_sided(long, limits=WatchSettings(one_sided_frac=1.0)) == ()
+    assert checks.one_sided(long, limits=LIMITS)[0].check == "one_sided"
+    high = WatchSettings(drawdown_high_frac=0.04)
+    assert checks.drawdown(fallen, account="paper", limits=high)[0].severity is Severity.HIGH
+    critical = WatchSettings(drawdown_high_frac=0.01, drawdown_critical_frac=0.04)
+    assert checks.drawdown(fallen, account="paper", limits=critical)[0].severity is Severity.CRITICAL
+    assert checks.failing_jobs(failed, failures_high=1)[0].severity is Severity.HIGH
+
+
+def test_the_limits_of_a_drawdown_are_in_order() -> None:
+    with pytest.raises(ValueError, match=r"watch\.drawdown_high_frac"):
+        Settings.model_validate({"watch": {"drawdown_high_frac": 0.2, "drawdown_critical_frac": 0.1}})

@@ -15,7 +15,7 @@ import numpy as np
 from sereno.core.candle import Candles
 from sereno.core.errors import SkipThis
 from sereno.core.instrument import Series
-from sereno.core.settings import BarrierSettings, CostSettings, ModelSettings
+from sereno.core.settings import BarrierSettings, CostSettings, ModelSettings, WalkForwardSettings
 from sereno.core.timeframe import UtcMs
 from sereno.models.boost import TreeParams
 from sereno.models.compose import Inputs, compose
@@ -26,8 +26,8 @@ from sereno.models.learn import Learned, learn
 from sereno.models.splits import expanding
 from sereno.models.taught import peer_rows, rows_of
 
-FIRST_FRAC = 0.4
-FOLD_ROUNDS = 150
+PLAN = WalkForwardSettings()
+"""What is done where nobody says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +66,14 @@ def walk_forward(
     candles: Candles,
     series: Series,
     *,
-    folds: int = 4,
+    plan: WalkForwardSettings = PLAN,
     models: ModelSettings,
     barriers: BarrierSettings,
     costs: CostSettings,
     peers: Sequence[Candles] = (),
     progress: Progress = silent,
 ) -> WalkForward:
-    """Retrain `folds` times over an expanding past. Tree parameters are the defaults, not tuned.
+    """Retrain `plan.folds` times over an expanding past. Tree parameters are the defaults, not tuned.
 
     peers   candles of other series of the timeframe, from which the trees learn as well
 
@@ -86,7 +86,9 @@ def walk_forward(
         series,
         frame,
         labels,
-        folds=folds,
+        folds=plan.folds,
+        first_frac=plan.first_frac,
+        rounds=plan.rounds,
         models=models,
         horizon_bars=barriers.horizon_bars,
         peers=peer_rows(peers, barriers=barriers, costs=costs),
@@ -102,13 +104,15 @@ def walk_rows(
     folds: int,
     models: ModelSettings,
     horizon_bars: int,
-    first_frac: float = FIRST_FRAC,
+    first_frac: float = PLAN.first_frac,
+    rounds: int = PLAN.rounds,
     peers: Sequence[Dataset] = (),
     progress: Progress = silent,
 ) -> WalkForward:
     """`walk_forward` from features and labels that are already there.
 
     first_frac   share of the rows that the first fold's past holds
+    rounds       most boosting rounds of a fold, within those of `models`
     """
     data = join(frame, labels, timeframe=series.timeframe, horizon_bars=horizon_bars)
     if len(data) * first_frac < models.min_rows:
@@ -118,7 +122,7 @@ def walk_rows(
             rows=len(data),
             needed=int(models.min_rows / first_frac),
         )
-    thrifty = models.model_copy(update={"trials": 0, "rounds": min(models.rounds, FOLD_ROUNDS)})
+    thrifty = models.model_copy(update={"trials": 0, "rounds": min(models.rounds, rounds)})
     steps = expanding(
         data.ts, data.end_ms, folds=folds, first_frac=first_frac, embargo_bars=models.embargo_bars
     )

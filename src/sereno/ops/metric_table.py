@@ -1,4 +1,4 @@
-"""The one table of metrics. `/metrics` and the textfiles of jobs take names, texts, types and labels from it.
+"""The one table of metrics. `/metrics` and the textfiles that may stand in for a part of it take names, texts, types and labels from it.
 
 Names stand without their prefix, which is a setting. Moments are the host's, in seconds.
 """

@@ -1,4 +1,4 @@
-"""Metrics of a job for node_exporter's textfile collector; also read by `/metrics`."""
+"""Metrics of a job for node_exporter's textfile collector, where they lie there instead of in `/metrics`."""
 
 from __future__ import annotations
 
@@ -31,6 +31,15 @@ def job_metrics(prefix: str, mode: str, run: Finished) -> str:
 
 def write_textfile(folder: Path, prefix: str, mode: str, run: Finished) -> Path:
     """Replace `<folder>/sereno_<job>.prom` atomically."""
-    path = folder / f"sereno_{run.job}.prom"
+    path = _path(folder, run.job)
     replace_file(path, job_metrics(prefix, mode, run))
     return path
+
+
+def remove_textfile(folder: Path, job: str) -> None:
+    """Take away what an earlier setting has left: node_exporter would tell it for ever."""
+    _path(folder, job).unlink(missing_ok=True)
+
+
+def _path(folder: Path, job: str) -> Path:
+    return folder / f"sereno_{job}.prom"

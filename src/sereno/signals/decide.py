@@ -26,7 +26,7 @@ from sereno.core.position_rules import distance, entry_fill, exit_fill, level, l
 from sereno.core.settings.sections import BarrierSettings, CostSettings, SignalSettings
 from sereno.core.signal import Decision, Refusal, Regime
 from sereno.core.timeframe import iso
-from sereno.signals.regime import MULTIPLIERS
+from sereno.signals.regime import multipliers_of
 from sereno.signals.words import Reason, Situation, Verdict
 
 
@@ -59,7 +59,7 @@ class Edge:
 
 def floors_of(settings: SignalSettings, regime: Regime) -> Floors:
     """The settings scaled by the regime's multipliers; shares stay within [0, 1]."""
-    scale = MULTIPLIERS[regime]
+    scale = multipliers_of(settings, regime)
     return Floors(
         prob_min=min(1.0, settings.prob_min * scale.prob_min),
         min_expected_return=settings.min_expected_return * scale.min_expected_return,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from sereno.core.errors import SkipThis
 from sereno.core.settings.sections import SignalSettings
@@ -23,15 +22,23 @@ class Multipliers:
     risk_max: float
 
 
-MULTIPLIERS = MappingProxyType(
-    {
-        Regime.TREND: Multipliers(prob_min=0.95, min_expected_return=0.80, risk_max=1.05),
-        Regime.RANGE: Multipliers(prob_min=1.00, min_expected_return=1.00, risk_max=1.00),
-        Regime.HIGH_VOL: Multipliers(prob_min=1.15, min_expected_return=1.50, risk_max=0.80),
-    }
-)
-"""A trend may ask for a little less, high volatility asks for much more. RANGE is the neutral row, so
-the settings mean what they say there."""
+def multipliers_of(settings: SignalSettings, regime: Regime) -> Multipliers:
+    """A trend may ask for a little less, high volatility for much more; RANGE is what the settings say."""
+    match regime:
+        case Regime.TREND:
+            return Multipliers(
+                prob_min=settings.trend_prob_min_factor,
+                min_expected_return=settings.trend_min_expected_return_factor,
+                risk_max=settings.trend_risk_max_factor,
+            )
+        case Regime.HIGH_VOL:
+            return Multipliers(
+                prob_min=settings.high_vol_prob_min_factor,
+                min_expected_return=settings.high_vol_min_expected_return_factor,
+                risk_max=settings.high_vol_risk_max_factor,
+            )
+        case Regime.RANGE:
+            return Multipliers(prob_min=1.0, min_expected_return=1.0, risk_max=1.0)
 
 
 def regime_of(adx: float, atr_ratio: float, settings: SignalSettings) -> tuple[Regime, str]:

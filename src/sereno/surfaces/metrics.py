@@ -56,6 +56,7 @@ class JobGauge:
 class DeskFacts:
     """What the ledger says at one moment; None: nothing yet.
 
+    jobs     newest runs; none where textfiles tell of them
     ended    (job, status, how many runs ever ended so)
     entries  (account, whether it may enter); None: no account has been opened
     """

@@ -6,15 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from sereno.core.settings import WatchSettings
 from sereno.core.timeframe import DAY_MS, HOUR_MS, Timeframe, UtcMs
 from sereno.trading.statistics import drawdowns_frac, losing_streaks
-
-DROUGHT_BARS = 120
-ONE_SIDED_FRAC = 0.9
-ONE_SIDED_LEAST = 8
-DRAWDOWN_HIGH_FRAC = 0.08
-DRAWDOWN_CRITICAL_FRAC = 0.12
-FAILURES_HIGH = 3
 
 
 class Severity(StrEnum):
@@ -90,12 +84,12 @@ class SignalFacts:
     collecting_since_ms: UtcMs | None
 
 
-def signal_drought(series: Sequence[SignalFacts], *, now: UtcMs) -> tuple[Noticed, ...]:
-    """No signal at all for three bars: the loop is dead. None taken for `DROUGHT_BARS`: nothing passes."""
-    return tuple(found for facts in series if (found := _drought(facts, now)))
+def signal_drought(series: Sequence[SignalFacts], *, now: UtcMs, drought_bars: int) -> tuple[Noticed, ...]:
+    """No signal at all for three bars: the loop is dead. None taken for `drought_bars`: nothing passes."""
+    return tuple(found for facts in series if (found := _drought(facts, now, drought_bars)))
 
 
-def _drought(facts: SignalFacts, now: UtcMs) -> Noticed | None:
+def _drought(facts: SignalFacts, now: UtcMs, drought_bars: int) -> Noticed | None:
     newest = max((ts for ts, _ in facts.signs), default=None)
     bar = facts.timeframe.ms
     if newest is None or now - newest > 3 * bar:
@@ -104,23 +98,23 @@ def _drought(facts: SignalFacts, now: UtcMs) -> Noticed | None:
         )
         return Noticed("signal_drought", Severity.HIGH, facts.key, f"no signal is made: {said}")
     taken = max((ts for ts, sign in facts.signs if sign), default=facts.collecting_since_ms)
-    if taken is not None and now - taken > DROUGHT_BARS * bar:
+    if taken is not None and now - taken > drought_bars * bar:
         bars = (now - taken) / bar
         message = f"every signal of the last {bars:.0f} bars was refused"
         return Noticed("signal_drought", Severity.WARNING, facts.key, message, {"bars": round(bars, 1)})
     return None
 
 
-def one_sided(series: Sequence[SignalFacts]) -> tuple[Noticed, ...]:
+def one_sided(series: Sequence[SignalFacts], *, limits: WatchSettings) -> tuple[Noticed, ...]:
     """Nearly all signals that were taken face the same way."""
     found = []
     for facts in series:
         signs = [sign for _, sign in facts.signs if sign]
-        if len(signs) < ONE_SIDED_LEAST:
+        if len(signs) < limits.one_sided_least:
             continue
         longs = sum(sign > 0 for sign in signs)
         share = max(longs, len(signs) - longs) / len(signs)
-        if share > ONE_SIDED_FRAC:
+        if share > limits.one_sided_frac:
             side = "long" if 2 * longs > len(signs) else "short"
             message = f"{share:.0%} of {len(signs)} signals are {side}"
             found.append(
@@ -163,7 +157,9 @@ def losing_streak(pnls_newest_first: Sequence[float], *, account: str, limit: in
     return (Noticed("losing_streak", severity, account, f"{streak} losses in a row", {"losses": streak}),)
 
 
-def drawdown(equity: Sequence[tuple[UtcMs, float]], *, account: str) -> tuple[Noticed, ...]:
+def drawdown(
+    equity: Sequence[tuple[UtcMs, float]], *, account: str, limits: WatchSettings
+) -> tuple[Noticed, ...]:
     """Equity below its peak by more than the limits, measured on the points given, oldest first."""
     if not equity:
         return ()
@@ -171,9 +167,9 @@ def drawdown(equity: Sequence[tuple[UtcMs, float]], *, account: str) -> tuple[No
     peak, now = max(values), values[-1]
     falls = drawdowns_frac(values)
     frac = 1.0 if falls is None else falls[-1]
-    if frac <= DRAWDOWN_HIGH_FRAC:
+    if frac <= limits.drawdown_high_frac:
         return ()
-    severity = Severity.CRITICAL if frac > DRAWDOWN_CRITICAL_FRAC else Severity.HIGH
+    severity = Severity.CRITICAL if frac > limits.drawdown_critical_frac else Severity.HIGH
     message = f"equity {now:.2f} is {frac:.1%} below its peak {peak:.2f}"
     return (Noticed("drawdown", severity, account, message, {"drawdown_frac": round(frac, 4)}),)
 
@@ -192,12 +188,12 @@ class JobFacts:
     alive: bool | None
 
 
-def failing_jobs(jobs: Sequence[JobFacts]) -> tuple[Noticed, ...]:
+def failing_jobs(jobs: Sequence[JobFacts], *, failures_high: int) -> tuple[Noticed, ...]:
     """Jobs whose newest runs failed, that did not run when due, and daemons that are not there."""
-    return tuple(found for facts in jobs for found in _job(facts))
+    return tuple(found for facts in jobs for found in _job(facts, failures_high))
 
 
-def _job(facts: JobFacts) -> tuple[Noticed, ...]:
+def _job(facts: JobFacts, failures_high: int) -> tuple[Noticed, ...]:
     if facts.alive is False:
         return (Noticed("job_absent", Severity.CRITICAL, facts.name, "the daemon does not run"),)
     found = []
@@ -207,7 +203,7 @@ def _job(facts: JobFacts) -> tuple[Noticed, ...]:
             break
         failures += 1
     if failures:
-        severity = Severity.HIGH if failures >= FAILURES_HIGH else Severity.WARNING
+        severity = Severity.HIGH if failures >= failures_high else Severity.WARNING
         found.append(
             Noticed(
                 "job_failed",

@@ -14,12 +14,15 @@ from sereno.core.settings.sections import (
     LakeSettings,
     LedgerSettings,
     LogSettings,
+    MetricsSettings,
     ModelSettings,
     NotifySettings,
     RiskSettings,
     SignalSettings,
     SimSettings,
     VenueSettings,
+    WalkForwardSettings,
+    WatchSettings,
 )
 
 __all__ = [
@@ -32,6 +35,7 @@ __all__ = [
     "LedgerSettings",
     "Loaded",
     "LogSettings",
+    "MetricsSettings",
     "ModelSettings",
     "NotifySettings",
     "Paths",
@@ -40,6 +44,8 @@ __all__ = [
     "SignalSettings",
     "SimSettings",
     "VenueSettings",
+    "WalkForwardSettings",
+    "WatchSettings",
     "is_loopback",
     "is_secret",
     "keys_of",

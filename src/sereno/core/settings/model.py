@@ -25,6 +25,7 @@ from sereno.core.settings.sections import (
     LakeSettings,
     LedgerSettings,
     LogSettings,
+    MetricsSettings,
     ModelSettings,
     NotifySettings,
     RetentionSettings,
@@ -32,6 +33,8 @@ from sereno.core.settings.sections import (
     SignalSettings,
     SimSettings,
     VenueSettings,
+    WalkForwardSettings,
+    WatchSettings,
 )
 from sereno.core.timeframe import Timeframe
 
@@ -78,6 +81,9 @@ class Settings(BaseSettings):
     risk: RiskSettings = RiskSettings()
     jobs: JobSettings = JobSettings()
     api: ApiSettings = ApiSettings()
+    walkforward: WalkForwardSettings = WalkForwardSettings()
+    watch: WatchSettings = WatchSettings()
+    metrics: MetricsSettings = MetricsSettings()
     retention: RetentionSettings = RetentionSettings()
     notify: NotifySettings = NotifySettings()
     log: LogSettings = LogSettings()

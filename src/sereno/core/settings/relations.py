@@ -106,6 +106,12 @@ def _slices_leave_rows(s: Settings) -> str | None:
     return f"models.test_frac + models.calibration_frac = {held_out:g} leaves too little to train on; keep it to 0.6"
 
 
+def _drawdowns_are_ordered(s: Settings) -> str | None:
+    if s.watch.drawdown_high_frac <= s.watch.drawdown_critical_frac:
+        return None
+    return "watch.drawdown_high_frac must not exceed watch.drawdown_critical_frac"
+
+
 def _signals_outlive_their_features(s: Settings) -> str | None:
     r = s.retention
     if r.refused_features_days <= r.refused_signals_days:
@@ -169,6 +175,7 @@ RELATIONS = (
     _caps_are_ordered,
     _embargo_covers_horizon,
     _slices_leave_rows,
+    _drawdowns_are_ordered,
     _signals_outlive_their_features,
     _candles_dir_exists,
     _simulator_is_the_venue,

@@ -140,7 +140,7 @@ RETIRED: tuple[Retired, ...] = (
     Retired(
         ("NODE_EXPORTER_TEXTFILE_DIR",),
         _SLS,
-        "textfiles lie in `metrics/` below `state_dir`: link that folder",
+        "`metrics.textfile = true` writes to `metrics/` below `state_dir`: link that folder",
     ),
     Retired(("NEXT_PUBLIC_*",), _SLS, "there is no panel to build", True),
 )

@@ -209,6 +209,20 @@ class SignalSettings(Section):
     high_vol_atr_ratio: float = Field(
         1.8, gt=1, description="ATR fraction over its median from which volatility is high"
     )
+    trend_prob_min_factor: float = Field(0.95, gt=0, le=10, description="in a trend `prob_min` times this")
+    trend_min_expected_return_factor: float = Field(
+        0.80, gt=0, le=10, description="in a trend `min_expected_return` times this"
+    )
+    trend_risk_max_factor: float = Field(1.05, gt=0, le=10, description="in a trend `risk_max` times this")
+    high_vol_prob_min_factor: float = Field(
+        1.15, gt=0, le=10, description="in high volatility `prob_min` times this"
+    )
+    high_vol_min_expected_return_factor: float = Field(
+        1.50, gt=0, le=10, description="in high volatility `min_expected_return` times this"
+    )
+    high_vol_risk_max_factor: float = Field(
+        0.80, gt=0, le=10, description="in high volatility `risk_max` times this"
+    )
     max_age_bars: float = Field(
         1.0, gt=0, description="no signal from a candle that closed longer ago than this"
     )
@@ -306,6 +320,36 @@ class RetentionSettings(Section):
     equity_points_days: int = Field(90, ge=8, description="every point of the equity curve; then one a day")
     model_versions_days: int = Field(
         730, ge=30, description="the ledger's line about models that do not serve"
+    )
+
+
+class WalkForwardSettings(Section):
+    """How the job `walkforward` and `sereno backtest` repeat the training."""
+
+    folds: int = Field(4, ge=1, le=50, description="trainings, each on a longer past than the one before")
+    first_frac: float = Field(0.4, gt=0, lt=1, description="share of the rows that the first of them may know")
+    rounds: int = Field(
+        150, ge=10, le=5000, description="most boosting rounds of one of them, within models.rounds"
+    )
+
+
+class WatchSettings(Section):
+    """From when on the job `anomaly` calls something a finding."""
+
+    drought_bars: int = Field(120, ge=1, description="bars without a signal that was taken")
+    one_sided_frac: Frac = Field(0.9, description="share of the signals taken that face one way, above which")
+    one_sided_least: int = Field(8, ge=2, description="fewer signals than this are not judged so")
+    drawdown_high_frac: Frac = Field(0.08, description="fall of equity below its peak that is high")
+    drawdown_critical_frac: Frac = Field(0.12, description="fall of equity below its peak that is critical")
+    failures_high: int = Field(3, ge=1, description="failures of a job in a row that are high, not a warning")
+
+
+class MetricsSettings(Section):
+    """Where Prometheus finds the newest run of each job. In one place only, so that it counts nothing twice."""
+
+    textfile: bool = Field(
+        False,
+        description="files in metrics/ below the state directory for node_exporter, which /metrics then leaves out",
     )
 
 

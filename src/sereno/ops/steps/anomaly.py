@@ -67,7 +67,7 @@ def look_for_anomalies(desk: Desk, _run: Run) -> Outcome:
 
 def look(desk: Desk, now: UtcMs) -> tuple[Noticed, ...]:
     """All checks over the desk as it is recorded."""
-    settings = desk.settings
+    settings, limits = desk.settings, desk.settings.watch
     series = [_series_facts(desk, one) for one in desk.series]
     with desk.ledger.read() as tx:
         signal_facts = [_signal_facts(desk, tx, one) for one in desk.series]
@@ -83,8 +83,8 @@ def look(desk: Desk, now: UtcMs) -> tuple[Noticed, ...]:
         *checks.stale_data(
             series, now=now, stale_after_bars=settings.candles.stale_after_bars, settle_ms=settle_ms
         ),
-        *checks.signal_drought(signal_facts, now=now),
-        *checks.one_sided(signal_facts),
+        *checks.signal_drought(signal_facts, now=now, drought_bars=limits.drought_bars),
+        *checks.one_sided(signal_facts, limits=limits),
         *checks.old_models(_model_facts(desk), now=now, max_age_days=settings.models.max_age_days),
         *_damaged_models(desk),
         *checks.losing_streak(
@@ -92,9 +92,9 @@ def look(desk: Desk, now: UtcMs) -> tuple[Noticed, ...]:
             account=desk.account,
             limit=settings.risk.losing_streak,
         ),
-        *checks.drawdown([(p.ts, float(p.equity_quote)) for p in curve], account=desk.account),
+        *checks.drawdown([(p.ts, float(p.equity_quote)) for p in curve], account=desk.account, limits=limits),
         *entries_blocked(entries),
-        *checks.failing_jobs(jobs),
+        *checks.failing_jobs(jobs, failures_high=limits.failures_high),
         *checks.level_changes(_level_changes(cycles, since=now - DAY_MS)),
         *checks.failed_cycle(ok, failed, at=cycle.started_ms if cycle else now),
     )

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from sereno.ops.app import Desk
     from sereno.trading.backtest import BacktestResult
 
-FOLDS = 4
 LOSS = {"trend": "log_loss", "return": "pinball", "risk": "log_loss"}
 REPORT = "walkforward.html"
 
@@ -31,7 +30,7 @@ def walk_forward(desk: Desk, run: Run) -> Outcome:
     rows = 0
     for series in desk.series:
         try:
-            walk, result = walked(desk, run.tell, series, folds=FOLDS)
+            walk, result = walked(desk, run.tell, series)
         except SkipThis as cause:
             told[series.key] = {"skipped": str(cause)}
             continue

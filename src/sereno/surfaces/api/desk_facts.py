@@ -43,7 +43,7 @@ def read_facts(desk: Desk) -> DeskFacts:
             last_signal_wall_s=ended_wall_s(good_pass),
             jobs=tuple(
                 gauge
-                for s in states
+                for s in (() if desk.settings.metrics.textfile else states)
                 if (gauge := _gauge(last_ended(tx, record_name(s.job), desk.mode), s.job.name))
             ),
             ended=_ended(tx, desk.mode),

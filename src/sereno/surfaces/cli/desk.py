@@ -80,7 +80,7 @@ def infer(symbols: tuple[str, ...]) -> int:
     return code
 
 
-def backtest(folds: int, symbols: tuple[str, ...], since: str) -> int:
+def backtest(folds: int | None, symbols: tuple[str, ...], since: str) -> int:
     """Walk forward, trade the forecasts, print and save the report."""
     since_ms = _day(since)
     settings = context.loaded().settings

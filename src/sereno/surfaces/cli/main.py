@@ -127,7 +127,9 @@ def replay(signal_id: Annotated[str, typer.Argument(help="id of a signal")]) -> 
 
 @app.command()
 def backtest(
-    folds: Annotated[int, typer.Option(min=1, max=50, help="walk-forward folds")] = 4,
+    folds: Annotated[
+        int | None, typer.Option(min=1, max=50, help="walk-forward folds; walkforward.folds if not given")
+    ] = None,
     instrument: Instruments = None,
     since: Annotated[str, typer.Option(help="first day, for example 2024-01-01")] = "",
     fee_bps: Annotated[float | None, typer.Option(help="fee of one fill in basis points")] = None,
