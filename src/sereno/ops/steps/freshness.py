@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from sereno.core.clock import STALL_MS, ClockFile, WallClock
+from sereno.core.errors import SkipThis
 from sereno.core.instrument import Series
+from sereno.core.mode import Mode
 from sereno.core.timeframe import UtcMs
 from sereno.ops.facts import lease_is_held
 from sereno.ops.launch import end_children
@@ -35,15 +38,37 @@ def newest_due_close(desk: Desk, now: UtcMs) -> UtcMs:
     return max(timeframe.floor(settled) for timeframe in desk.settings.candles.timeframes)
 
 
-def behind(desk: Desk, series: Collection[Series]) -> tuple[Series, ...]:
-    """Series whose newest closed candle is not in the lake."""
-    settled = desk.clock.now_ms() - settle_ms(desk)
+def behind(desk: Desk, series: Collection[Series], at: UtcMs | None = None) -> tuple[Series, ...]:
+    """Series whose newest candle that was closed at a moment, now if none is given, is not in the lake."""
+    settled = (desk.clock.now_ms() if at is None else at) - settle_ms(desk)
     late = []
     for one in series:
         extent = desk.lake.extent(one)
         if extent is None or extent.last_open_ms < one.timeframe.last_closed_open(settled):
             late.append(one)
     return tuple(late)
+
+
+def why_nothing_new(desk: Desk, series: Collection[Series], at: UtcMs) -> SkipThis | None:
+    """What kept every one of these series from a decision that was fresh at `at`; None when one can have it."""
+    if desk.mode is Mode.SIM and _world_stands_still(desk):
+        return SkipThis(
+            "infer.nothing_new",
+            remedy="the simulator does not run, so its time stands still: start it with `sereno sim` or `sereno up`",
+        )
+    late = behind(desk, series, at)
+    if len(late) < len(series):
+        return None
+    return SkipThis(
+        "infer.nothing_new",
+        remedy="the newest closed candles are not in the lake: see `sereno run collector`",
+        series=", ".join(one.key for one in late),
+    )
+
+
+def _world_stands_still(desk: Desk) -> bool:
+    anchor = ClockFile(desk.paths.clock_file).read()
+    return anchor is None or WallClock().now_ms() - anchor.wall_ms > STALL_MS
 
 
 def collect_if_behind(

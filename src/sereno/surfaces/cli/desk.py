@@ -72,11 +72,15 @@ def train(role: str, symbols: tuple[str, ...]) -> int:
 
 
 def infer(symbols: tuple[str, ...]) -> int:
-    """Decide now; prints one line a series."""
+    """Decide now; prints one line a series. Raises SkipThis when no series can have a fresh decision."""
+    from sereno.ops.app import clock_of
     from sereno.surfaces.cli.signals import print_newest
 
-    code = _run_watched(one_pass(_known(symbols)))
-    print_newest()
+    known, began_ms = _known(symbols), clock_of(context.loaded().settings).now_ms()
+    code = _run_watched(one_pass(known))
+    old = print_newest(known, began_ms)
+    if code == 0 and old is not None:
+        raise old
     return code
 
 

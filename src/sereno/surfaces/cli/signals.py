@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sereno.core.errors import SkipThis
 from sereno.core.signal import Decision, Signal
-from sereno.core.timeframe import iso
+from sereno.core.timeframe import UtcMs, iso
 from sereno.ops.app import Desk, open_desk_ledger
 from sereno.surfaces.cli import context
 from sereno.surfaces.cli.out import print_table, say
@@ -25,14 +27,22 @@ def table(limit: int, taken: bool) -> None:
     print_table(HEAD, map(_row, found))
 
 
-def print_newest() -> None:
-    """The newest signal of every traded series."""
+def print_newest(symbols: Collection[str], began_ms: UtcMs) -> SkipThis | None:
+    """The newest signal of the series of some instruments, of all when none is named.
+
+    Returns why none of them can be one that was fresh at `began_ms`, or None.
+    """
     settings = context.loaded().settings
+    from sereno.ops.steps.freshness import why_nothing_new
     from sereno.store.ledger import signals
 
-    with Desk(settings) as desk, desk.ledger.read() as tx:
-        found = [signals.latest(tx, series, settings.mode) for series in desk.series]
+    with Desk(settings) as desk:
+        series = [one for one in desk.series if not symbols or one.instrument.symbol in symbols]
+        with desk.ledger.read() as tx:
+            found = [signals.latest(tx, one, settings.mode) for one in series]
+        old = why_nothing_new(desk, series, began_ms)
     print_table(HEAD, (_row(signal) for signal in found if signal))
+    return old
 
 
 def _row(signal: Signal) -> tuple[str, ...]:
