@@ -26,6 +26,8 @@ def judged(
     unknown = Outcome(-1, math.nan, row + barriers.horizon_bars)
     if row + 1 >= len(bars) or math.isnan(atr[row]) or atr[row] <= 0:
         return unknown
+    if bars[row + 1].open_ms - bars[row].open_ms > 2 * candles.timeframe.ms:
+        return unknown  # more than one candle is missing: the entry expires
     slip, fee = costs.slippage_bps / 10_000.0, costs.fee_bps / 10_000.0
     side = 1 if is_long else -1
     paid = round_money(bars[row + 1].open * (1.0 + side * slip))

@@ -206,6 +206,25 @@ def test_law_later_candles_never_change_what_was_known() -> None:
             assert known[settled & np.isfinite(atr[:cut])].all()
 
 
+@pytest.mark.parametrize(("missing", "label"), [(0, 1), (1, 1), (2, -1), (9, -1)])
+def test_no_position_is_entered_after_a_gap_that_paper_does_not_wait_for(missing: int, label: int) -> None:
+    candles = dated(QUIET, bar(100, 103, 99.5, 102), *[QUIET] * 6)
+    stamps = candles.open_ms + Timeframe.H1.ms * missing * (np.arange(len(candles)) > 0)
+    labels = triple_barrier(
+        replace(candles, open_ms=stamps), np.ones(8), barriers=BarrierSettings(horizon_bars=3), costs=FREE
+    )
+    assert labels.long[0] == label
+    assert np.isnan(labels.long_return[0]) == (label == -1)
+    assert labels.long[1] != -1, "a gap behind a decision hinders nothing"
+
+
+def test_labels_across_holes_are_the_oracles() -> None:
+    candles = markets.with_holes(markets.lively(420))
+    waits = np.diff(candles.open_ms) // Timeframe.H1.ms
+    assert {1, 2, 3} <= set(waits.tolist())
+    agree(candles, np.full(len(candles), 100.0), BarrierSettings(horizon_bars=5), COSTS)
+
+
 @pytest.mark.parametrize("rows", [0, 1, 2])
 def test_little_history_is_unlabelled(rows: int) -> None:
     labels = labelled(*[QUIET] * rows)
@@ -231,7 +250,8 @@ def test_the_compiled_rules_are_the_plain_rules(sign: int, trailing: float) -> N
     """The loop run by the interpreter calls the functions that the engine calls: no bit may differ."""
     candles = markets.lively(260)
     atr = compute(candles, names=("rsi_14",)).atr
-    words = (candles.open, candles.high, candles.low, candles.close, atr, 9, 2.0, 1.0, trailing, 1e-3, 2e-4)
+    prices = (candles.open, candles.high, candles.low, candles.close, atr)
+    words = (candles.timeframe.ms, candles.open_ms, *prices, 9, 2.0, 1.0, trailing, 1e-3, 2e-4)
     for compiled, plain in zip(walk(sign, *words), walk.py_func(sign, *words), strict=True):
         np.testing.assert_array_equal(compiled, plain)
 
@@ -244,7 +264,7 @@ def test_the_cache_knows_the_rules_it_was_compiled_from() -> None:
 def test_compiled_code_survives_between_runs(tmp_path: Path) -> None:
     story = (
         "import numpy as np; from sereno.labels.kernel import walk; x = np.ones(3);"
-        "walk(1, x, x, x, x, x, 1, 2.0, 1.0, 0.0, 0.0, 0.0); print(sum(walk.stats.cache_hits.values()))"
+        "walk(1, 1, np.arange(3), x, x, x, x, x, 1, 2.0, 1.0, 0.0, 0.0, 0.0); print(sum(walk.stats.cache_hits.values()))"
     )
     hits = [
         subprocess.run(

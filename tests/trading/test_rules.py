@@ -177,14 +177,16 @@ def test_days_and_weeks_are_utc_and_weeks_begin_on_monday() -> None:
 @pytest.mark.parametrize("sign", [1, -1])
 def test_trap_e4_8_labels_are_a_backtests_outcome_to_the_last_digit(sign: int, trailing: float) -> None:
     """Prices off the money grid and missing candles included; entry, exit and the bar between them."""
-    candles = walk(5, 220)
+    candles = walk(5, 220, gaps=False)
+    gone = np.isin(np.arange(220), [40, 90, 91, 150, 151, 152])
+    candles = Candles.of(Timeframe.H1, [c for c, lost in zip(candles, gone, strict=True) if not lost])
     atr = candles.close * 0.008
     barriers = BarrierSettings(horizon_bars=9, trailing_atr=trailing)
-    slices = Slices(barriers=barriers, risk=LOOSE, signals=SignalSettings(cooldown_bars=0, max_age_bars=1e6))
+    slices = Slices(barriers=barriers, risk=LOOSE, signals=SignalSettings(cooldown_bars=0))
     book = rulebook(HOURLY.timeframe, GRID, **slices.words())
     rows = (candles.open, candles.high, candles.low, candles.close, atr)
     words = (9, barriers.target_atr, barriers.stop_atr, trailing, book.fee_frac, book.slippage_frac)
-    codes, net, last = label_walk(sign, *rows, *words)
+    codes, net, last = label_walk(sign, HOUR_MS, candles.open_ms, *rows, *words)
     seen = set()
     for i in range(len(candles)):
         side = np.zeros(len(candles), dtype=np.int8)
@@ -200,6 +202,10 @@ def test_trap_e4_8_labels_are_a_backtests_outcome_to_the_last_digit(sign: int, t
         assert trades.exit_ms[0] == candles.close_ms[last[i]]
         seen.add(int(codes[i]))
     ends = {position_rules.STOP, position_rules.TARGET, position_rules.TIME}
+    assert codes[39] != position_rules.HOLD, "one missing candle is waited for"
+    before_gaps = np.flatnonzero(np.diff(candles.open_ms) > 2 * HOUR_MS)
+    assert len(before_gaps) == 2
+    assert (codes[before_gaps] == position_rules.HOLD).all(), "more of them are not"
     assert seen >= (ends if trailing == 0.0 else {position_rules.STOP, position_rules.TRAILING})
 
 

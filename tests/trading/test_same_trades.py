@@ -52,7 +52,7 @@ WORLDS = {
         barriers=BarrierSettings(target_atr=6.0, stop_atr=4.0, horizon_bars=40),
         costs=CostSettings(fee_bps=0.0, slippage_bps=0.0),
         risk=RiskSettings(max_daily_loss_frac=0.01, max_weekly_loss_frac=0.03, losing_streak=100),
-        signals=SignalSettings(cooldown_bars=0, max_age_bars=2.5),
+        signals=SignalSettings(cooldown_bars=0),
     ),
 }
 

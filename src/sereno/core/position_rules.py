@@ -4,7 +4,8 @@ The paper engine calls them as they are; the backtest's and the labels' loops ca
 (`in_loops`). Prices, fees and results are rounded to the money grid in the same operations in every
 world, so all get the same trades to the last digit. `sign` is +1 for a long, -1 for a short.
 
-    entry     at the next candle's open, slippage against us; that candle counts as the first bar
+    entry     at the next candle's open, slippage against us; that candle counts as the first bar. One
+              missing candle is waited for, after more of them the entry expires
     levels    distances are fixed at the decision and hang from the entry's open, so reward:risk is kept
     stop      asked before the target in every bar; an open beyond it fills there, which is worse
     target    a resting limit order: fills at its price, never better, without slippage
@@ -23,6 +24,12 @@ from sereno.core import compiled, money
 from sereno.core.money import round_money
 
 HOLD, STOP, TARGET, TIME, TRAILING = 0, 1, 2, 3, 4
+ENTRY_WAIT_BARS = 1
+
+
+def expires(decided_ms: int, open_ms: int, bar_ms: int) -> bool:
+    """Whether the first candle after a decision opens too late for its entry."""
+    return open_ms - decided_ms > ENTRY_WAIT_BARS * bar_ms
 
 
 def distance(atr: float, multiple: float) -> float:
@@ -141,6 +148,7 @@ def trailed(sign: int, stop: float, best: float, trail: float) -> float:
 
 RULES = (
     round_money,
+    expires,
     distance,
     level,
     levels,

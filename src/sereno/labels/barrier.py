@@ -25,7 +25,7 @@ class Labels:
 
     ts              (n,) moment of the decision: the candle's close
     long, short     (n,) 1 the target came first, 0 the stop did or both lay in one candle,
-                    2 the horizon ended, -1 not known yet or no average true range
+                    2 the horizon ended, -1 not known yet, no average true range, or no candle to enter at
     long_return     (n,) of the round trip net of fees and slippage, a fraction of the entry; NaN unlabelled
     short_return    the same for a short
     stop_first_long (n,) the stop ended the position; False where unlabelled
@@ -55,7 +55,8 @@ def triple_barrier(candles: Candles, atr: F64, *, barriers: BarrierSettings, cos
     Entry at the next open, which counts as the first of `horizon_bars`; levels hang from that open at
     multiples of the average true range of the decision's candle; highs and lows are followed from the
     entry's candle on; the stop is asked first; a gap through the stop fills at the open; a target fills at
-    its price. A row is labelled as soon as its position has ended, otherwise it stays -1.
+    its price. A row is labelled as soon as its position has ended, otherwise it stays -1. It stays so as well
+    where candles are missing after it for longer than an entry waits: paper would let that entry expire.
 
     atr  (n,) quote, known at the candle's close; NaN leaves the row unlabelled
 
@@ -73,12 +74,13 @@ def triple_barrier(candles: Candles, atr: F64, *, barriers: BarrierSettings, cos
         costs.fee_bps / 10_000.0,
         costs.slippage_bps / 10_000.0,
     )
+    stamps = np.ascontiguousarray(candles.open_ms, dtype=np.int64)
     columns = tuple(
         np.ascontiguousarray(x, dtype=np.float64)
         for x in (candles.open, candles.high, candles.low, candles.close, atr)
     )
-    long_code, long_return, long_last = walk(1, *columns, *rules)
-    short_code, short_return, short_last = walk(-1, *columns, *rules)
+    long_code, long_return, long_last = walk(1, candles.timeframe.ms, stamps, *columns, *rules)
+    short_code, short_return, short_last = walk(-1, candles.timeframe.ms, stamps, *columns, *rules)
     long, short = _LABEL_OF_CODE[long_code], _LABEL_OF_CODE[short_code]
     forward, known = _forward(candles, barriers.horizon_bars)
     last = np.maximum(np.maximum(long_last, short_last), known)

@@ -20,6 +20,7 @@ from sereno.core.position_rules import (
     better,
     distance,
     entry_fill,
+    expires,
     levels,
     net_frac,
     trailed,
@@ -31,6 +32,8 @@ def _compiled(sources: str) -> Any:
 
     def walk(
         sign: int,
+        bar_ms: int,
+        open_ms: I64,
         open_: F64,
         high: F64,
         low: F64,
@@ -46,7 +49,7 @@ def _compiled(sources: str) -> Any:
         """Exit code, net return and last row of a position of side `sign` (+1, -1) decided on every row.
 
         The code is HOLD for a position that has not ended, or was never entered for want of an average
-        true range or a next candle; its last row is the row on which its horizon ends.
+        true range or a next candle in time; its last row is the row on which its horizon ends.
         """
         _ = sources
         rows = len(open_)
@@ -57,6 +60,8 @@ def _compiled(sources: str) -> Any:
             end = i + horizon_bars
             last[i] = end
             if i + 1 >= rows or not math.isfinite(atr[i]) or atr[i] <= 0.0:
+                continue
+            if expires(open_ms[i] + bar_ms, open_ms[i + 1], bar_ms):
                 continue
             entry = entry_fill(sign, open_[i + 1], slippage_frac)
             stop_distance = distance(atr[i], stop_atr)

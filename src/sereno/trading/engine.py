@@ -97,7 +97,8 @@ def _enter(
 ) -> tuple[AccountState, tuple[Action, ...]]:
     state = replace(state, pending=tuple(p for p in state.pending if p is not waiting))
     signal, order, candle = waiting.signal, waiting.order, event.candle
-    if candle.open_ms - signal.ts > book.max_age_ms or signal.stop is None or signal.target is None:
+    expired = position_rules.expires(signal.ts, candle.open_ms, book.bar_ms)
+    if expired or signal.stop is None or signal.target is None:
         return state, (Cancel(order.order_id, SIGNAL_EXPIRED),)
     sign = order.side.sign
     price = position_rules.entry_fill(sign, candle.open, book.slippage_frac)
@@ -225,7 +226,7 @@ def _on_mark(state: AccountState, event: Marked, limits: Limits) -> tuple[Accoun
 
 def _patience_ms(book: Rulebook | None) -> int:
     """How long an entry waits for its candle to close; one whose series is gone does not wait."""
-    return 0 if book is None else book.max_age_ms + 2 * book.bar_ms
+    return 0 if book is None else (position_rules.ENTRY_WAIT_BARS + 2) * book.bar_ms
 
 
 def _on_signal(

@@ -20,6 +20,7 @@ from sereno.core.position_rules import (
     better,
     distance,
     entry_fill,
+    expires,
     fee,
     gross,
     levels,
@@ -215,7 +216,7 @@ def _compiled(sources: str) -> Any:
                 counts[TOO_SMALL] += 1
                 continue
             last_taken = now
-            if bars.open_ms[i] - now > book.max_age_ms:
+            if expires(now, bars.open_ms[i], book.bar_ms):
                 counts[EXPIRED] += 1
                 continue
             entry = entered(bars, decided, lots, book)

@@ -55,7 +55,6 @@ class Rulebook(NamedTuple):
     losing_streak: int
     pause_ms: int
     cooldown_ms: int
-    max_age_ms: int
     step_num: float
     step_den: float
     min_quantity: float
@@ -105,7 +104,6 @@ def rulebook(
         losing_streak=risk.losing_streak,
         pause_ms=int(risk.losing_streak_pause_h * _HOUR_MS),
         cooldown_ms=signals.cooldown_bars * timeframe.ms,
-        max_age_ms=int(signals.max_age_bars * timeframe.ms),
         step_num=float(step.numerator),
         step_den=float(step.denominator),
         min_quantity=float(instrument.min_quantity),
