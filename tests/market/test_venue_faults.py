@@ -12,8 +12,8 @@ import pytest
 
 from sereno.core.errors import FixConfig, SkipThis, TryLater
 from sereno.core.instrument import Market
+from sereno.core.retry_after import retry_after_s
 from sereno.core.timeframe import HOUR_MS, Timeframe
-from sereno.market.venues.faults import retry_after_s
 from sereno.sim.faults import Fault, FaultKind
 from tests.market.conftest import BTC, Exchange
 from tests.market.worlds import NOW

@@ -92,3 +92,16 @@ def test_what_cannot_be_done_is_said(sets: list[dict[str, str]], capsys: pytest.
     for word in ("models.role", "registry.no_previous", "models.timeframe", "models.unknown_version"):
         assert word in told
     assert served()[:2] == (sets[2], set())
+
+
+def test_every_version_that_does_not_serve_says_why(
+    sets: list[dict[str, str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert call("models", "list") == 0
+    head, *rows = (line.split("\t") for line in capsys.readouterr().out.splitlines())
+    told = {row[0]: row[head.index("served, or why not")] for row in rows}
+    assert set(told) >= {version for one in sets for version in one.values()}
+    assert all(told.values())
+    for role in ROLES:
+        assert told[sets[0][role]] == f"{sets[2][role]} serves"

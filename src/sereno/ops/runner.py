@@ -12,7 +12,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
@@ -209,19 +209,19 @@ def _failed(error: str, *, exit_code: int = EXIT_FAULT) -> Verdict:
     return Verdict(False, None, error, exit_code, {})
 
 
-class _signals_raise:
+@contextlib.contextmanager
+def _signals_raise() -> Iterator[None]:
     """SIGTERM and SIGINT become `_Stopped` inside the block."""
 
-    def __enter__(self) -> None:
-        self._before = {n: signal.signal(n, self._raise) for n in (signal.SIGTERM, signal.SIGINT)}
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    @staticmethod
-    def _raise(number: int, _frame: FrameType | None) -> None:
+    def stop(number: int, _frame: FrameType | None) -> None:
         raise _Stopped(f"stopped by {signal.Signals(number).name}")
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def run_inline(desk: Desk, job: Job) -> Finished:

@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from zoneinfo import ZoneInfo
 
-from sereno.core.timeframe import UtcMs
+from sereno.core.timeframe import DAY_MS, MINUTE_MS, UtcMs
 
 SUNDAY = 6
 _DAY_NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -57,7 +57,7 @@ class Schedule:
     def last_at_or_before(self, at: UtcMs, zone: str = "UTC") -> UtcMs:
         """The newest firing that is not later than `at`."""
         for back_days in (1, 8, 40):
-            fired = list(_until(self.firings(at - back_days * 86_400_000, zone), at))
+            fired = list(_until(self.firings(at - back_days * DAY_MS, zone), at))
             if fired:
                 return fired[-1]
         raise ValueError(f"{self.words} has not fired in 40 days before {at}")
@@ -118,7 +118,7 @@ def hourly(step_hours: int, *, minute: int) -> Schedule:
 
 def each_close(candle_ms: int) -> Schedule:
     """Whenever a candle of this span ends; for spans from a minute to a day that divide the day."""
-    minutes = candle_ms // 60_000
+    minutes = candle_ms // MINUTE_MS
     if not 1 <= minutes <= 1440 or 1440 % minutes:
         raise ValueError(f"candles of {minutes} minutes do not divide a day")
     if minutes < 60:

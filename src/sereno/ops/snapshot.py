@@ -83,13 +83,12 @@ def take_snapshot(
         closed = positions.closed(tx, settings.mode, PAPER_ACCOUNT)
         point = equity.latest(tx, settings.mode, PAPER_ACCOUNT)
         entries = entry_facts(tx, settings.mode, PAPER_ACCOUNT, desk_moment(clock))
-    timed = {} if scheduler is None else {j.name: scheduler.next_firing(j) for j in scheduler.timed}
     return Snapshot(
         now_ms=now,
         mode=settings.mode,
         jobs=states,
         running=frozenset() if scheduler is None else frozenset(scheduler.running),
-        next_ms={name: at for name, at in timed.items() if at is not None},
+        next_ms=_next_firings(states, now, settings.jobs.timezone, scheduler),
         newest=_newest_candles(states),
         signals=tuple(newest_signals),
         positions=tuple(open_positions),
@@ -100,6 +99,18 @@ def take_snapshot(
         world_ended_ms=world_ended_ms(settings, now),
         entries=entries_blocked(entries),
     )
+
+
+def _next_firings(
+    states: tuple[JobState, ...], now: UtcMs | None, zone: str, scheduler: Scheduler | None
+) -> dict[str, UtcMs]:
+    """When each timed job fires next: as its scheduler has it, else as the table of jobs says."""
+    if scheduler is not None:
+        planned = {job.name: scheduler.next_firing(job) for job in scheduler.timed}
+        return {name: at for name, at in planned.items() if at is not None}
+    if now is None:
+        return {}
+    return {s.job.name: s.job.schedule.next_after(now, zone) for s in states if not s.job.is_daemon}
 
 
 def _newest_candles(states: tuple[JobState, ...]) -> dict[str, str]:

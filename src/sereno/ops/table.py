@@ -15,8 +15,11 @@ COLOURS = {"success": "green", "running": "cyan", "error": "red", "timeout": "re
 
 
 def draw(snapshot: Snapshot) -> RenderableType:
-    """Header, jobs, candles, signals, positions."""
-    parts: list[RenderableType] = [_header(snapshot), _jobs(snapshot), _signals(snapshot)]
+    """Header, jobs, series, signals, positions."""
+    parts: list[RenderableType] = [_header(snapshot), _jobs(snapshot)]
+    if snapshot.newest:
+        parts.append(_series(snapshot))
+    parts.append(_signals(snapshot))
     if snapshot.positions:
         parts.append(_positions(snapshot))
     return Group(*parts)
@@ -74,22 +77,29 @@ def _job_row(s: Snapshot, state: JobState) -> tuple[str | Text, ...]:
     )
 
 
-def _signals(s: Snapshot) -> Table:
-    table = Table(title="signals", title_justify="left", box=None, pad_edge=False)
-    for column in ("closed", "series", "newest candle", "decision", "confidence", "regime", "reason"):
+def _series(s: Snapshot) -> Table:
+    table = Table(title="series", title_justify="left", box=None, pad_edge=False)
+    for column in ("series", "newest candle"):
         table.add_column(column, no_wrap=True)
-    for signal in s.signals:
-        table.add_row(*_signal_row(s, signal))
+    for key, newest in sorted(s.newest.items()):
+        table.add_row(key, newest[:16])
     return table
 
 
-def _signal_row(s: Snapshot, signal: Signal) -> tuple[str | Text, ...]:
+def _signals(s: Snapshot) -> Table:
+    table = Table(title="signals", title_justify="left", box=None, pad_edge=False)
+    for column in ("closed", "series", "decision", "confidence", "regime", "reason"):
+        table.add_column(column, no_wrap=True)
+    for signal in s.signals:
+        table.add_row(*_signal_row(signal))
+    return table
+
+
+def _signal_row(signal: Signal) -> tuple[str | Text, ...]:
     colour = {"LONG": "green", "SHORT": "red"}.get(signal.decision, "")
-    key = signal.series.key
     return (
         iso(signal.ts)[:16],
         f"{signal.series.instrument.symbol} {signal.series.timeframe}",
-        s.newest.get(key, "-")[:16],
         Text(signal.decision, colour),
         "-" if signal.confidence is None else f"{signal.confidence:.3f}",
         signal.regime.value,

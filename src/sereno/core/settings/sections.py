@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from sereno.core.instrument import Instrument, Market, with_slash
 from sereno.core.settings.fields import Bps, DatabaseUrl, Frac, Symbols, Timeframes
-from sereno.core.timeframe import Timeframe
+from sereno.core.timeframe import DAY_MS, Timeframe
 
 
 class Section(BaseModel):
@@ -95,7 +95,7 @@ class CandleSettings(Section):
     def depth_ms(self, timeframe: Timeframe) -> int:
         """How far back the history of a timeframe is set to reach."""
         days = self.depth_days if timeframe.ms >= Timeframe.H1.ms else self.depth_days_below_1h
-        return days * 86_400_000
+        return days * DAY_MS
 
     def depth_key(self, timeframe: Timeframe) -> str:
         """The setting that says so."""

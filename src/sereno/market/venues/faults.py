@@ -4,28 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from email.utils import parsedate_to_datetime
 from typing import Any
 
-from sereno.core.clock import WallClock
 from sereno.core.errors import FixConfig, SerenoError, SkipThis, TryLater
+from sereno.core.retry_after import retry_after_s
 
 MALFORMED = (TypeError, KeyError, ValueError, IndexError, AttributeError)
 _SHOWN_CHARS = 200
-
-
-def retry_after_s(text: str | None) -> float | None:
-    """Seconds of a `Retry-After` header, which holds seconds or a date; None if it holds neither."""
-    if not text:
-        return None
-    try:
-        return max(0.0, float(text))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - WallClock().now_ms() / 1000)
-    except (ValueError, TypeError):
-        return None
 
 
 def refuse_bad_status(status: int, headers: dict[str, str], body: str, *, venue: str) -> None:

@@ -49,9 +49,10 @@ def table() -> None:
 
 
 def _state(manifest: ModelManifest, pointer: Pointer) -> str:
-    """`*` for what serves, with its pin; otherwise why it was refused."""
-    if pointer.versions.get(manifest.role) != manifest.version:
-        return manifest.refused_reason or ""
+    """`*` for what serves, with its pin; otherwise why it was refused, or what serves in its place."""
+    served = pointer.versions.get(manifest.role)
+    if served != manifest.version:
+        return manifest.refused_reason or (f"{served} serves" if served else "nothing serves")
     pin = pointer.pins.get(manifest.role)
     return "*" if pin is None else f"* {pin_told(pin)}"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from sereno.core.errors import FixConfig, TryLater
+from sereno.core.retry_after import retry_after_s
 from sereno.core.settings import NotifySettings
-from sereno.market.venues.faults import retry_after_s
 
 TIMEOUT_S = 10.0
 LONGEST_TEXT = 4000
