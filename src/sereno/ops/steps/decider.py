@@ -16,7 +16,7 @@ from sereno.core.timeframe import DAY_MS, UtcMs
 from sereno.features.engine import LiveFeatures, LiveRow, live_row
 from sereno.features.registry import feature_names, warm_up_bars
 from sereno.models.serve import Forecaster
-from sereno.ops.steps.missed import missed_closes
+from sereno.ops.steps import missed
 from sereno.signals import gates
 from sereno.signals.decide import decide
 from sereno.signals.make import Provenance, make_signal, signal_id_of
@@ -67,18 +67,26 @@ class Decider:
         return signal
 
     def catch_up(self, series: Series) -> int:
-        """Record a no for candles that closed while nobody decided; how many.
+        """Record a no for candles that closed while nobody decided; how many, at most MOST_A_PASS.
 
-        Nothing is entered on them: their moment is past. Raises SkipThis like `decide`.
+        Nothing is entered on them: their moment is past. One that cannot be decided is passed over, and tried
+        again in the next pass.
         """
         desk = self._desk
         now, candles = desk.clock.now_ms(), self._history(series).candles
-        missed = missed_closes(desk, series, candles)
-        for close_ms in missed:
+        done = 0
+        for close_ms in missed.missed_closes(desk, series, candles):
             then = GrowingCandles(candles.between(None, close_ms)).now()
-            live = live_row(then.candles, atr_bars=desk.settings.barriers.atr_bars)
-            self._made(series, live, then, now, superseded=True)
-        return len(missed)
+            try:
+                live = live_row(then.candles, atr_bars=desk.settings.barriers.atr_bars)
+                self._made(series, live, then, now, superseded=True)
+            except SkipThis as cause:
+                _log.warning("signals.missed_still", series=series.key, ts=close_ms, error=str(cause))
+                continue
+            done += 1
+            if done == missed.MOST_A_PASS:
+                break
+        return done
 
     def _made(
         self, series: Series, live: LiveRow, history: Grown, now: UtcMs, *, superseded: bool = False

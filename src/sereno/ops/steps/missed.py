@@ -16,24 +16,27 @@ if TYPE_CHECKING:
     from sereno.ops.app import Desk
 
 MOST_BARS = 500
-MOST_A_PASS = 25
+MOST_A_PASS = 25  # candles that a pass makes up for, so that the next close does not wait
 _log = structlog.get_logger("sereno.signals")
 
 
 def missed_closes(desk: Desk, series: Series, candles: Candles) -> tuple[UtcMs, ...]:
     """Closes before the newest that have no signal, oldest first, since the desk first decided on the series.
 
-    At most MOST_A_PASS at a time, and none from more than MOST_BARS ago or from beyond the retention of
+    None from more than MOST_BARS ago or from beyond the retention of
     signals, where a missing one may be one that was let go.
     """
     newest = int(candles.open_ms[-1]) + series.timeframe.ms
     keeps_ms = desk.settings.retention.refused_signals_days * DAY_MS
     since = max(newest - MOST_BARS * series.timeframe.ms, desk.clock.now_ms() - keeps_ms)
     with desk.ledger.read() as tx:
-        known = kept.moments(tx, series, desk.mode, since)
-        if len(known) <= 1 and kept.first_moment(tx, series, desk.mode) in {None, newest}:
+        first = kept.first_moment(tx, series, desk.mode)
+        if first is None or first >= newest:
             return ()
-        begun = min(known) if known and min(known) < newest else since
+        known = kept.moments(tx, series, desk.mode, since)
+    begun = max(
+        first, since
+    )  # not the first known since then: the daemon may have been killed before a look back
     closes = candles.between(begun - series.timeframe.ms, newest - series.timeframe.ms).close_ms.tolist()
     return _unknown(series, closes, known)
 
@@ -42,4 +45,4 @@ def _unknown(series: Series, closes: Sequence[UtcMs], known: Collection[UtcMs]) 
     missing = sorted(set(closes) - set(known))
     if missing:
         _log.warning("signals.missed", series=series.key, candles=len(missing), first_ms=missing[0])
-    return tuple(missing[:MOST_A_PASS])
+    return tuple(missing)
