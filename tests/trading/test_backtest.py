@@ -87,6 +87,7 @@ def test_the_report_is_one_page_with_its_json_beside_it(tmp_path: Path) -> None:
         folds=[{"what": "fold <1>"}],
     )
     text = page.read_text()
+    assert "not the path of the desk" in text
     assert "<h1>Walk &amp; forward</h1>" in text
     assert "<h2>Folds</h2>" in text
     assert "fold &lt;1&gt;" in text

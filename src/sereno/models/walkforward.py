@@ -2,7 +2,9 @@
 
 Each fold knows only what was known when it begins: it splits its past into train, calibration and test,
 lets the gate choose between trees and baseline there, and then forecasts the next block. So the joined
-forecasts are what the desk would have said, not what the best model of hindsight would have said.
+forecasts know nothing of what they forecast. They are not word for word what the desk would have said: a
+desk trains far more often than once a fold, with tuned parameters and more rounds. Parameters that are
+served today would know too much, since they were chosen on candles that lie in the blocks ahead.
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ def backtest(
     risk: RiskSettings,
     rules: InstrumentRules = NO_GRID,
 ) -> BacktestResult:
-    """Trade the forecasts over the candles they cover, as paper would.
+    """Trade the forecasts over the candles they cover, as paper would with this series alone.
 
     candles    every candle of the frame, and more if there are
     forecasts  out of sample, or the result means nothing; rows match the frame's on `ts`

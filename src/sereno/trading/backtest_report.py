@@ -25,6 +25,15 @@ from sereno.trading.statistics import drawdowns_frac, max_drawdown_frac
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+RULES_WORDS = (
+    "Entry at the next open, stop before target within a bar, fees and slippage included: the rules that paper trades by, "
+    "and for one series on one account the same trades to the last digit. Limits are looked at when a candle of the "
+    "traded timeframe closes, here as there."
+)
+APART_WORDS = (
+    "This is not the path of the desk: each row is traded alone with the whole initial equity. On the desk all series "
+    "share one account, its exposure, its open positions and its limits; so it takes fewer trades, in other sizes."
+)
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:80rem;margin:2rem auto;padding:0 1rem;color:#222}"
     "table{border-collapse:collapse;margin:1rem 0;font-size:14px}th,td{border:1px solid #ccc;padding:.25rem .5rem;text-align:right}"
@@ -43,7 +52,7 @@ def write_backtest_report(
 ) -> tuple[Path, Path]:
     """Write the page at `path` and the figures and trades as JSON beside it.
 
-    results  folds of one series or several series; each starts with its own initial equity
+    results  folds of one series or several series; each is traded alone with the whole initial equity
     folds    rows of a table of how the models of each fold did, if there is one
 
     Raises ValueError without results.
@@ -142,8 +151,8 @@ def _page(
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
         "<meta name='viewport' content='width=device-width, initial-scale=1'>",
         f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body>",
-        f"<h1>{html.escape(title)}</h1><p class='note'>Entry at the next open, stop before target within a bar, fees and "
-        "slippage included; each row starts with its own initial equity.</p>",
+        f"<h1>{html.escape(title)}</h1>",
+        *(f"<p class='note'>{html.escape(words)}</p>" for words in (RULES_WORDS, APART_WORDS)),
         *(f"<p>{html.escape(note)}</p>" for note in notes),
         "<h2>Results</h2>",
         _table(summary_rows(results)),

@@ -1,4 +1,8 @@
-"""Trading the past out of sample: behind `sereno backtest`, the job `walkforward` and the training report."""
+"""Trading the past out of sample: behind `sereno backtest`, the job `walkforward` and the training report.
+
+The rules of decision, position, costs and venue are the desk's. Its path is another one: a series is traded
+alone with the whole initial equity, and by models that were trained once a fold, untuned (`FOLD_WORDS`).
+"""
 
 from __future__ import annotations
 
@@ -20,6 +24,11 @@ if TYPE_CHECKING:
     from sereno.trading.backtest import BacktestResult
 
 REPORT = "backtest.html"
+FOLD_WORDS = (
+    "Models are trained anew for each fold, on the candles before it, with untuned parameters and few rounds; the desk "
+    "trains more often and tunes. The parameters it serves today are not used: they were chosen on candles that lie in "
+    "the folds."
+)
 
 
 def traded(
@@ -97,7 +106,7 @@ def backtest_desk(
     if not results:
         raise SkipThis("backtest.nothing", remedy="; ".join(lines) or "no such instrument")
     path = desk.paths.reports / REPORT
-    write_backtest_report(path, results, notes=(backtest_words(desk.settings),))
+    write_backtest_report(path, results, notes=(FOLD_WORDS, backtest_words(desk.settings)))
     return (*lines, f"report: {path}")
 
 

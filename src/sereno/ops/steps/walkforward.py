@@ -9,7 +9,7 @@ from sereno.core.instrument import Series
 from sereno.core.timeframe import iso
 from sereno.ops.provenance import backtest_words
 from sereno.ops.run import Outcome, Run
-from sereno.ops.steps.backtest import walked
+from sereno.ops.steps.backtest import FOLD_WORDS, walked
 
 if TYPE_CHECKING:
     from sereno.models.walkforward import Fold
@@ -48,10 +48,7 @@ def walk_forward(desk: Desk, run: Run) -> Outcome:
     if not results:
         return Outcome(0, {"series": told}, failed="no series has enough history to walk forward")
     path = desk.paths.reports / REPORT
-    notes = (
-        "Models are trained anew for each fold, on the candles before it.",
-        backtest_words(desk.settings),
-    )
+    notes = (FOLD_WORDS, backtest_words(desk.settings))
     write_backtest_report(path, results, title="Walk-forward", notes=notes, folds=lines)
     return Outcome(rows, {"series": told, "report": str(path)})
 
