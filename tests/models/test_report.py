@@ -12,7 +12,7 @@ import pytest
 
 from sereno.core.timeframe import iso
 from sereno.models.gate import Duel, Verdict
-from sereno.models.report import EquityCurve, train_report, write_train_report
+from sereno.models.report import EquityCurve, train_report, window_of, write_train_report
 from sereno.store.pointer import Pin
 from tests.models.conftest import Trained
 from tests.models.worlds import SERIES
@@ -36,7 +36,9 @@ class _Links(HTMLParser):
 @pytest.fixture(scope="module")
 def curve(edged: Trained) -> EquityCurve:
     ts = edged.world.frame.ts[-200:]
-    return EquityCurve(ts, 10_000 + np.linspace(0, 5, len(ts)) ** 2, "12 trades <after costs>")
+    assert edged.report.fold is not None
+    equity = 10_000 + np.linspace(0, 5, len(ts)) ** 2
+    return EquityCurve(ts, equity, "12 trades <after costs>", window_of(edged.report.fold))
 
 
 @pytest.fixture(scope="module")

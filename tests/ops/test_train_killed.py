@@ -120,12 +120,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Mapping[tuple[str, 
 @pytest.mark.parametrize(
     ("at", "after", "reused"),
     [
-        (
-            "return/binance-spot-BTC_USDT/1h/",
-            0,
-            ["trend"],
-        ),  # trend is kept, the first version of return is not
-        ("1h-return", 40, ["trend"]),  # in the middle of a search
+        ("1h-return", 40, ["trend"]),  # trend is kept, the search of return is under way
         ("trend/binance-spot-ETH_USDT/1h/", 1, ["trend", "return", "risk"]),  # the first series is published
     ],
 )

@@ -20,6 +20,7 @@ from sereno.ops.app import Desk
 from sereno.ops.run import Run
 from sereno.ops.steps import train as step
 from sereno.ops.steps.peers import peers_of
+from sereno.ops.steps.train_page import CURVES, REPORT, read_curves
 from sereno.store.ledger import audit, model_versions, signals
 from sereno.store.ledger.named_models import named_by_signals
 from sereno.store.pointer import Pin
@@ -74,9 +75,32 @@ def made_of(desk: Desk, series: Series) -> ModelManifest:
 
 
 def test_the_page_says_what_the_curve_is(desk: Desk) -> None:
-    page = (desk.paths.reports / step.REPORT).read_text(encoding="utf-8")
+    page = (desk.paths.reports / REPORT).read_text(encoding="utf-8")
     assert page.count("Out-of-sample equity, walk-forward") + page.count("no trades were simulated") == 2
     assert "not compared: nothing serves yet" in page
+
+
+def test_a_training_of_one_role_and_series_leaves_the_others_on_the_page(desk: Desk) -> None:
+    path, kept = desk.paths.reports / REPORT, desk.paths.reports / CURVES
+    before, curves = path.read_text(encoding="utf-8"), kept.read_bytes()
+    assert before.count(", this time</b>") == 6
+    assert step.train(desk, RUN, "trend", desk.series[0].instrument.symbol).failed is None
+    page = path.read_text(encoding="utf-8")
+    assert (page.count(", this time</b>"), page.count(", before<")) == (1, 5)
+    assert page.count("<svg") == before.count("<svg")
+    assert kept.read_bytes() == curves
+    for series in desk.series:
+        assert f"<h2>{series.key}</h2>" in page
+        for version in desk.registry.served(series).values():
+            assert f"serving {version}" in page
+    assert page.count("not trained this time") == 1
+    assert "not compared: nothing serves yet" in page
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"a": {}}', b'{"a": {"ts": ["x"]}}'])
+def test_damaged_curves_cost_the_curves_alone(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / CURVES).write_bytes(content)
+    assert read_curves(tmp_path / CURVES) == {}
 
 
 def test_a_pinned_version_is_held_and_told_of(desk: Desk) -> None:

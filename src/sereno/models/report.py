@@ -11,10 +11,11 @@ from typing import Any
 
 from sereno.core.candle import F64, I64
 from sereno.core.files import replace_file
-from sereno.core.timeframe import iso
+from sereno.core.timeframe import DAY_MS, iso
 from sereno.models.contract import Role
 from sereno.models.trained import RoleReport, TrainReport
 from sereno.models.walkforward import Fold
+from sereno.store.registry import ModelManifest
 
 IMPORTANCE_ROWS = 15
 HEADLINE = {Role.TREND: "log_loss", Role.RETURN: "pinball", Role.RISK: "log_loss"}
@@ -36,11 +37,13 @@ class EquityCurve:
     ts             (n,) moments, rising
     equity_quote   (n,) account value
     caption        one line: costs, number of trades, result
+    window         what the forecasts knew, and what they did not take part in
     """
 
     ts: I64
     equity_quote: F64
     caption: str
+    window: str
 
 
 def write_train_report(
@@ -68,10 +71,8 @@ def train_report(reports: Sequence[TrainReport], *, equity: Mapping[str, EquityC
 
 
 def _series(report: TrainReport, curve: EquityCurve | None) -> str:
-    facts = (
-        f"{report.rows} labelled rows, trained {iso(report.created_ms)}, commit {escape(report.git_commit[:12])}, "
-        f"data {report.data_digest[:12]}, settings {report.settings_digest[:12]}"
-    )
+    trained = any(role.fresh for role in report.roles)
+    facts = f"{report.rows} labelled rows, trained just now" if trained else "not trained this time"
     roles = "".join(_role(role) for role in report.roles)
     return (
         f"<h2>{escape(report.series.key)}</h2><p class='note'>{facts}</p>"
@@ -88,7 +89,7 @@ def _summary(report: TrainReport) -> str:
         mark = "good" if served == "boosted" else "bad"
         why = ". ".join(word for word in (role.trees.refused_reason, role.held) if word)
         rows.append(
-            f"<tr><td>{role.role}</td><td>{name.replace('_', ' ')}</td>"
+            f"<tr><td>{role.role}</td><td>{_when(role)}</td><td>{name.replace('_', ' ')}</td>"
             f"<td>{_number(role.evaluation['metrics'][name])}</td>"
             f"<td>{_number(role.evaluation['baseline_metrics'][name])}</td>"
             f"<td>{_number(verdict['improvement'])}</td><td>{_number(verdict['p_value'])}</td>"
@@ -99,6 +100,7 @@ def _summary(report: TrainReport) -> str:
         f"<th>{word}</th>"
         for word in (
             "role",
+            "trained",
             "loss",
             "trees",
             "baseline",
@@ -111,6 +113,11 @@ def _summary(report: TrainReport) -> str:
         )
     )
     return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
+
+
+def _when(report: RoleReport) -> str:
+    moment = iso(report.trees.created_ms)
+    return f"<b>{moment}, this time</b>" if report.fresh else f"{moment}, before"
 
 
 def _champion(report: RoleReport) -> str:
@@ -127,21 +134,21 @@ def _champion(report: RoleReport) -> str:
 
 def _equity(report: TrainReport, curve: EquityCurve | None) -> str:
     """The curve with exactly what it is drawn from."""
-    if report.fold is None or curve is None or not len(curve.ts):
+    if curve is None or not len(curve.ts):
         why = f" ({escape(report.fault)})" if report.fault else ""
         return f"<p class='note'>Out-of-sample equity: no trades were simulated for this report{why}.</p>"
     figure, axes = _figure(8.0, 2.8)
-    axes.plot((curve.ts - curve.ts[0]) / 86_400_000, curve.equity_quote, color="#2456a6", linewidth=1.2)
+    axes.plot((curve.ts - curve.ts[0]) / DAY_MS, curve.equity_quote, color="#2456a6", linewidth=1.2)
     axes.set_xlabel(f"days since {iso(int(curve.ts[0]))}")
     axes.set_ylabel("equity, quote")
     axes.ticklabel_format(axis="y", style="plain", useOffset=False)
     return (
-        f"<h3>Out-of-sample equity, walk-forward</h3><p class='note'>{_window(report.fold)}<br>"
+        f"<h3>Out-of-sample equity, walk-forward</h3><p class='note'>{escape(curve.window)}<br>"
         f"{escape(curve.caption)}</p><div class='plots'>{_svg(figure)}</div>"
     )
 
 
-def _window(fold: Fold) -> str:
+def window_of(fold: Fold) -> str:
     """What the curve's forecasts knew, and what they did not take part in."""
     kinds = ", ".join(f"{role} {scores.served}" for role, scores in fold.metrics.items())
     return (
@@ -163,8 +170,15 @@ def _role(report: RoleReport) -> str:
     held = f"<p class='bad'>{escape(report.held)}</p>" if report.held else ""
     return (
         f"<h3>{report.role}: serving {escape(report.served.version)}</h3>{held}"
-        f"<p class='note'>{spans}.<br>{found['rounds']} rounds; {params}; {_searched(found['tuning'])}.</p>"
+        f"<p class='note'>Trained {_origin(report.trees)}.<br>{spans}.<br>{found['rounds']} rounds; {params}; {_searched(found['tuning'])}.</p>"
         f"{_scores(found)}<div class='plots'>{plots}</div>"
+    )
+
+
+def _origin(trees: ModelManifest) -> str:
+    return (
+        f"{iso(trees.created_ms)}, commit {escape(trees.git_commit[:12])}, data {trees.data_digest[:12]}, "
+        f"settings {trees.settings_digest[:12]}"
     )
 
 

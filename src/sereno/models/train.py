@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +23,14 @@ from sereno.core.timeframe import UtcMs
 from sereno.models.champion import champion_of
 from sereno.models.contract import Frame, Progress, Role, silent
 from sereno.models.dataset import Dataset, Outcomes, join
-from sereno.models.gate import Choice, Duel, NoDuel
+from sereno.models.gate import Choice, Duel
+from sereno.models.kept import EVALUATION_FILE, as_served, chosen_of, kept_role
 from sereno.models.learn import Learned, learn
 from sereno.models.outlook import Outlook
 from sereno.models.taught import peer_rows, rows_of
 from sereno.models.trained import Origins, RoleReport, TrainReport
 from sereno.models.walkforward import Fold, walk_rows
-from sereno.store.registry import ModelManifest, Pointer, Registry
-
-EVALUATION_FILE = "evaluation.json"
-
+from sereno.store.registry import ModelManifest, Registry
 
 __all__ = [
     "EVALUATION_FILE",
@@ -124,7 +122,9 @@ def train_rows(
     horizon_bars = int(origins.label_params["horizon_bars"])
     data = join(frame, labels, timeframe=series.timeframe, horizon_bars=horizon_bars)
     task = _Task(series, data, peers, models, origins, registry, searches, progress)
-    reports = tuple(_resumed(task, role) or _trained(task, role) for role in roles)
+    reports = tuple(
+        kept_role(registry, role, series, origins=origins) or _trained(task, role) for role in roles
+    )
     pointer = registry.publish(series, {report.role: report.chosen.version for report in reports})
     fold, fault = _rehearsed(task, frame, labels, roles)
     return TrainReport(
@@ -134,7 +134,7 @@ def train_rows(
         data_digest=origins.data_digest,
         settings_digest=origins.settings_digest,
         git_commit=origins.git_commit,
-        roles=tuple(_as_served(task, report, pointer) for report in reports),
+        roles=tuple(as_served(registry, series, report, pointer) for report in reports),
         fold=fold,
         fault=fault,
     )
@@ -175,7 +175,7 @@ def _trained(task: _Task, role: Role) -> RoleReport:
     baseline = _kept(task, learned, learned.baseline)
     trees = _kept(task, learned, learned.trees)
     evaluation = json.loads(_evaluation(learned))
-    choice = _choice(task, evaluation, trees, baseline)
+    choice = chosen_of(task.registry, series, evaluation, trees, baseline)
     return RoleReport(
         role=role,
         chosen=choice,
@@ -184,7 +184,6 @@ def _trained(task: _Task, role: Role) -> RoleReport:
         baseline=baseline,
         reused=False,
         evaluation=evaluation,
-        no_duel=learned.duel.reason if isinstance(learned.duel, NoDuel) else None,
     )
 
 
@@ -226,55 +225,6 @@ def _kept(task: _Task, learned: Learned, outlook: Outlook) -> ModelManifest:
 
 def _evaluation(learned: Learned) -> bytes:
     return json.dumps(learned.evaluation, sort_keys=True, indent=1).encode()
-
-
-def _resumed(task: _Task, role: Role) -> RoleReport | None:
-    """The role as an earlier training with the same origins left it; None when that is not whole."""
-    origins, registry = task.origins, task.registry
-    wanted = (origins.data_digest, origins.settings_digest, origins.git_commit)
-    found: dict[str, ModelManifest] = {}
-    for manifest in registry.versions(role, task.series):
-        if (manifest.data_digest, manifest.settings_digest, manifest.git_commit) == wanted:
-            found[str(manifest.extra.get("kind"))] = manifest
-    if not {"baseline", "boosted"} <= set(found):
-        return None
-    trees, baseline = found["boosted"], found["baseline"]
-    try:
-        kept = [registry.load(role, task.series, manifest.version) for manifest in (baseline, trees)]
-    except SkipThis:
-        return None
-    if any(artefact.fell_back_from for artefact in kept):
-        return None
-    evaluation = json.loads(kept[1].files[EVALUATION_FILE])
-    if not {"choice", "champion", "tuning"} <= set(evaluation):
-        return None  # kept by a release that judged otherwise
-    choice = _choice(task, evaluation, trees, baseline)
-    return RoleReport(role, choice, choice, trees, baseline, True, evaluation)
-
-
-def _choice(
-    task: _Task, evaluation: Mapping[str, Any], trees: ModelManifest, baseline: ModelManifest
-) -> ModelManifest:
-    """The version that the gate chose; the baseline in place of a champion that has been lost since."""
-    match Choice(evaluation["choice"]):
-        case Choice.CHALLENGER:
-            return trees
-        case Choice.CHAMPION:
-            version = evaluation["champion"]["version"]
-            return _known(task, trees.role, version, otherwise=baseline)
-        case Choice.BASELINE:
-            return baseline
-
-
-def _as_served(task: _Task, report: RoleReport, pointer: Pointer) -> RoleReport:
-    """The report with what the pointer says, which a person may hold."""
-    served = _known(task, report.role, pointer.versions[report.role], otherwise=report.chosen)
-    return replace(report, served=served, pin=pointer.pins.get(report.role))
-
-
-def _known(task: _Task, role: str, version: str, *, otherwise: ModelManifest) -> ModelManifest:
-    kept = (m for m in task.registry.versions(role, task.series) if m.version == version)
-    return next(kept, otherwise)
 
 
 def _rehearsed(

@@ -19,7 +19,7 @@ class RoleReport:
 
     chosen    what the gate chose: the new trees, the ones that served before, or the baseline
     served    what serves; another than the chosen where a person holds it with `pin`
-    no_duel   why the trees were not compared with what served; None when they were, or for a reused role
+    fresh     whether this training is told of, or one before it
     """
 
     role: Role
@@ -30,7 +30,13 @@ class RoleReport:
     reused: bool
     evaluation: Mapping[str, Any]
     pin: Pin | None = None
-    no_duel: str | None = None
+    fresh: bool = True
+
+    @property
+    def no_duel(self) -> str | None:
+        """Why the trees were not compared with what served; None when they were, or nobody wrote it down."""
+        why = self.evaluation.get("no_duel")
+        return None if why is None else str(why)
 
     @property
     def held(self) -> str | None:
@@ -45,6 +51,7 @@ class RoleReport:
 class TrainReport:
     """One series after training.
 
+    rows    labelled ones; 0 where a training before this is told of
     fold    the procedure as it would have gone had it ended where the test slice begins, and its forecasts
             of that slice: no row of it chose between models. None for a single role or too few rows
             (`fault` says why)

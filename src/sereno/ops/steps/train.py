@@ -5,6 +5,7 @@ Interrupted, it goes on: the next attempt learns from the same candles, and does
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -16,15 +17,13 @@ from sereno.ops.run import Outcome, Run
 
 if TYPE_CHECKING:
     from sereno.models.contract import Role
-    from sereno.models.report import EquityCurve
     from sereno.models.train import RoleReport, TrainReport
     from sereno.ops.app import Desk
-    from sereno.ops.steps.unfinished import Cutoff, Training
+    from sereno.ops.steps.unfinished import Training
     from sereno.store.ledger.model_versions import ModelVersion
     from sereno.store.registry import ModelManifest
 
 _log = structlog.get_logger("sereno.train")
-REPORT = "train-report.html"
 KEEP_VERSIONS = 150
 
 
@@ -36,8 +35,8 @@ def train(desk: Desk, run: Run, role: str = "", *symbols: str) -> Outcome:
     A series that cannot be trained does not stop the others. Failed when none could be.
     """
     from sereno.models.contract import Role
-    from sereno.models.report import write_train_report
     from sereno.models.train import settings_digest
+    from sereno.ops.steps.train_page import write_page
     from sereno.ops.steps.unfinished import begin
     from sereno.store.ledger.named_models import named_by_signals
 
@@ -64,9 +63,7 @@ def train(desk: Desk, run: Run, role: str = "", *symbols: str) -> Outcome:
     with desk.ledger.read() as tx:
         named = named_by_signals(tx)
     desk.registry.prune(KEEP_VERSIONS, named=named)
-    path = desk.paths.reports / REPORT
-    curves = {r.series.key: curve for r in reports if (curve := _curve(desk, r, training.cutoff)) is not None}
-    write_train_report(path, reports, equity=curves)
+    path = write_page(desk, reports, partial(training.cutoff.candles, desk))
     training.finish()
     told = {report.series.key: {str(r.role): _told(r) for r in report.roles} for report in reports}
     return Outcome(
@@ -110,32 +107,13 @@ def _one(desk: Desk, run: Run, series: Series, roles: tuple[Role, ...], training
         barriers=settings.barriers,
         costs=settings.costs,
         registry=desk.registry,
-        peers=peers_of(desk, series, lambda other: cutoff.candles(desk, other)),
+        peers=peers_of(desk, series, partial(cutoff.candles, desk)),
         roles=roles,
         now=cutoff.started_ms,
         git_commit=desk.git_commit,
         searches=training.folder,
         progress=run.tell,
     )
-
-
-def _curve(desk: Desk, report: TrainReport, cutoff: Cutoff) -> EquityCurve | None:
-    """The fold's forecasts, which chose nothing, traded by the desk's rules."""
-    from sereno.features.frame import compute
-    from sereno.models.report import EquityCurve
-    from sereno.ops.steps.backtest import traded
-
-    if report.fold is None or not report.fold.forecasts.present.any():
-        return None
-    candles = cutoff.candles(desk, report.series)
-    frame = compute(candles, atr_bars=desk.settings.barriers.atr_bars)
-    result = traded(desk, report.series, candles, frame, report.fold.forecasts)
-    figures = result.figures
-    caption = (
-        f"{figures.trades} trades, net result {figures.net_quote:.2f} quote, "
-        f"fee {desk.settings.costs.fee_bps:g} bps and slippage {desk.settings.costs.slippage_bps:g} bps a side"
-    )
-    return EquityCurve(result.ts, result.equity, caption)
 
 
 def ledger_line(manifest: ModelManifest) -> ModelVersion:
