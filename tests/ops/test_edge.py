@@ -19,8 +19,9 @@ from sereno.sim.generated import CLOCK_START_MS, GeneratedWorld
 from sereno.store.registry import Registry
 
 
-def settings_of(tmp_path: Path, edge: float | None) -> Settings:
+def settings_of(tmp_path: Path, edge: float | None, seed: int) -> Settings:
     overrides: dict[str, object] = {
+        "sim.seed": seed,
         "models.trials": 0,
         "venue.instruments": "BTC/USDT",
         "venue.market": "linear",
@@ -30,9 +31,9 @@ def settings_of(tmp_path: Path, edge: float | None) -> Settings:
     return load(env={}, cwd=tmp_path, overrides=overrides).settings
 
 
-def trained_and_traded(tmp_path: Path, edge: float | None) -> tuple[TrainReport, float]:
+def trained_and_traded(tmp_path: Path, edge: float | None, seed: int) -> tuple[TrainReport, float]:
     """Train on two years before the clock's start; the share of the next 60 days' candles with a trade."""
-    settings = settings_of(tmp_path, edge)
+    settings = settings_of(tmp_path, edge, seed)
     (instrument,) = settings.venue.listed()
     series = Series(instrument, Timeframe.H1)
     world = GeneratedWorld(settings.sim.seed, settings.sim.edge, (instrument,))
@@ -65,17 +66,18 @@ def trained_and_traded(tmp_path: Path, edge: float | None) -> tuple[TrainReport,
     return report, float(np.mean(np.asarray(decisions.side)[unseen] != 0))
 
 
-def test_the_default_edge_is_found_out_of_sample_and_traded(tmp_path: Path) -> None:
-    report, traded_frac = trained_and_traded(tmp_path, None)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_default_edge_is_mild_found_out_of_sample_and_traded(tmp_path: Path, seed: int) -> None:
+    report, traded_frac = trained_and_traded(tmp_path, None, seed)
     trend = next(role for role in report.roles if role.role is Role.TREND)
     assert trend.served == trend.trees
     auc = trend.trees.metrics["auc_up"]
     assert auc is not None
-    assert auc > 0.58
-    assert traded_frac > 0.02
+    assert 0.58 < auc < 0.68
+    assert 0.02 < traded_frac < 0.5
 
 
-@pytest.mark.parametrize("edge", [0.0])
-def test_without_edge_the_desk_refuses_nearly_always(tmp_path: Path, edge: float) -> None:
-    _, traded_frac = trained_and_traded(tmp_path, edge)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_without_edge_the_desk_refuses_nearly_always(tmp_path: Path, seed: int) -> None:
+    _, traded_frac = trained_and_traded(tmp_path, 0.0, seed)
     assert traded_frac < 0.01

@@ -6,9 +6,10 @@ import pytest
 from sereno.core.candle import F64, Candles
 from sereno.core.errors import FixConfig, SkipThis
 from sereno.core.instrument import Instrument, Market
+from sereno.core.settings.paths import GENERATOR
 from sereno.core.settings.sections import SimSettings
 from sereno.core.timeframe import DAY_MS, HOUR_MS, Timeframe
-from sereno.sim.generated import GeneratedWorld
+from sereno.sim.generated import CLOCK_START_MS, GeneratedWorld
 from sereno.sim.resample import resample
 from sereno.sim.world import make_world
 from tests.sim.conftest import BTC, ETH
@@ -165,3 +166,11 @@ def test_settings_choose_the_world() -> None:
     assert made.describe()["edge"] == 0.0
     with pytest.raises(FixConfig, match=r"sim\.unknown_venue"):
         make_world(SimSettings(), instruments=(BTC,), venue="kraken")
+
+
+def test_equal_settings_draw_the_candles_that_the_worlds_name_stands_for() -> None:
+    """Another price here means that `core.settings.paths.GENERATOR` must be raised: old worlds are others."""
+    since = CLOCK_START_MS - 5 * DAY_MS
+    drawn = GeneratedWorld(1, 0.35, (BTC,)).candles(BTC, Timeframe.H1, since, CLOCK_START_MS)
+    assert GENERATOR == 2
+    assert drawn.close[[0, 60, 119]].tolist() == [53055.0, 57010.12, 60000.0]

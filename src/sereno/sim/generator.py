@@ -2,7 +2,8 @@
 
 What it has of real markets: volatility that clusters (GARCH(1,1) by the hour), regimes of volatility,
 jumps, a daily season of volatility and volume, one common factor behind all instruments. What can be
-learned: phases of drift, hidden but persistent, whose strength is the `edge`. Without edge the simple
+learned: phases of drift, hidden but persistent, whose strength is the `edge`; they lie so that one begins
+shortly before the anchor, where a desk's clock starts. Without edge the simple
 returns are symmetric around zero given the past: prices are a martingale, and there is nothing to learn.
 
 Source: Bollerslev (1986) for GARCH; Hamilton (1989) for regime switching; the extremes within a bar are
@@ -21,13 +22,15 @@ from sereno.core.timeframe import HOUR_MS, Timeframe, UtcMs
 from sereno.sim.coins import coin, price_places, quantity_places, seed_of
 
 HOUR_VOLATILITY = 0.0060  # standard deviation of an hour's return in a normal regime
-DRIFT_PER_EDGE = 0.75  # drift of a full phase at edge 1, in standard deviations an hour
+DRIFT_PER_EDGE = 1.0  # drift of a full phase at edge 1, in standard deviations an hour
 GARCH_SHOCK, GARCH_MEMORY = 0.06, 0.92
 COMMON_SHARE = 0.6  # of the variance, behind all instruments
 CALM_NORMAL_WILD = np.array([0.75, 1.0, 1.6])
 REGIME_HOURS = (260.0, 200.0, 60.0)
-PHASE_HOURS = (36.0, 60.0)  # without drift, with drift
-DRIFTING_SHARE = 0.75  # of phases
+PHASE_HOURS = (60.0, 50.0)  # without drift, with drift
+DRIFTING_SHARE = 0.5  # of phases
+LEAD_HOURS = 18  # a rise of the whole market begins this long before the anchor
+SHIFT_HOURS = 2_000  # most by which the phases are moved for that
 BALANCE_HOURS = 300.0  # drift this far out of balance makes the way back more likely
 JUMPS_PER_HOUR = 1 / 200
 JUMP_HOURS = 3.0  # size of a jump in standard deviations of an hour
@@ -83,7 +86,7 @@ def _common(recipe: Recipe) -> _Common:
     sizes = chance.standard_normal(int(jumping.sum())) * JUMP_HOURS * HOUR_VOLATILITY
     jumps = np.zeros(recipe.bars)
     jumps[jumping] = sizes
-    return _Common(shocks, jumps, _regimes(recipe), _phases(recipe, "market phases"))
+    return _Common(shocks, jumps, _regimes(recipe), _market_phases(recipe))
 
 
 def _regimes(recipe: Recipe) -> F64:
@@ -99,11 +102,24 @@ def _regimes(recipe: Recipe) -> F64:
     return np.concatenate(spans)[: recipe.hours]
 
 
-def _phases(recipe: Recipe, name: str) -> F64:
+def _market_phases(recipe: Recipe) -> F64:
+    """(hours,) the phases behind all instruments, moved so that a rise begins LEAD_HOURS before the anchor.
+
+    A desk that is started there has something to trade on its first day, whatever the seed.
+    """
+    drawn = _phases(recipe, "market phases", recipe.hours + SHIFT_HOURS)
+    wanted = max((recipe.anchor_ms - recipe.start_ms) // HOUR_MS - LEAD_HOURS, 0)
+    rises = np.flatnonzero((np.diff(drawn, prepend=drawn[:1]) != 0) & (drawn > 0)) - wanted
+    near = rises[(rises >= 0) & (rises <= SHIFT_HOURS)]
+    shift = int(near[0]) if len(near) else 0
+    return drawn[shift : shift + recipe.hours]
+
+
+def _phases(recipe: Recipe, name: str, hours: int) -> F64:
     """(hours,) direction of the hidden drift in -1, 0, 1; balanced over the long run."""
     chance = recipe.chance(name)
     spans, filled, balance = [], 0, 0.0
-    while filled < recipe.hours:
+    while filled < hours:
         drifting = chance.random() < DRIFTING_SHARE
         span = 6 + int(chance.gamma(2.0, PHASE_HOURS[drifting] / 2))
         up = chance.random() < 1 / (1 + np.exp(balance / (BALANCE_HOURS / 4)))
@@ -111,7 +127,7 @@ def _phases(recipe: Recipe, name: str) -> F64:
         balance += direction * span
         spans.append(np.full(span, direction))
         filled += span
-    return np.concatenate(spans)[: recipe.hours]
+    return np.concatenate(spans)[:hours]
 
 
 def _season(recipe: Recipe) -> F64:
@@ -137,7 +153,7 @@ def _candles(recipe: Recipe, name: str, common: _Common) -> Candles:
     shocks = np.sqrt(COMMON_SHARE) * common.shocks + np.sqrt(1 - COMMON_SHARE) * own
     hour_shocks = shocks.reshape(-1, per_hour).sum(axis=1) / np.sqrt(per_hour)
     hour_sd = HOUR_VOLATILITY * _clustered(hour_shocks) * common.volatility * _season(recipe)
-    phase = 0.8 * common.phase + 0.4 * _phases(recipe, f"coin {name} phases")
+    phase = 0.8 * common.phase + 0.4 * _phases(recipe, f"coin {name} phases", recipe.hours)
     hour_drift = recipe.edge * DRIFT_PER_EDGE * hour_sd * phase
     bar_sd = np.repeat(hour_sd / np.sqrt(per_hour), per_hour)
     moves = np.repeat(hour_drift / per_hour, per_hour) + bar_sd * shocks + common.jumps

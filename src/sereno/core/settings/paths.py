@@ -11,6 +11,8 @@ from sereno.core.instrument import Market
 from sereno.core.settings.sections import SimSettings
 from sereno.core.timeframe import Timeframe
 
+GENERATOR = 2  # raised whenever the generator draws other candles from equal settings
+
 
 @dataclass(frozen=True, slots=True)
 class Paths:
@@ -81,7 +83,7 @@ def world_of(sim: SimSettings, venue: str, market: Market, collected: Collection
     """
     if sim.candles_dir is None:
         fine = any(timeframe.ms < Timeframe.M5.ms for timeframe in collected)
-        return f"generated-{digest_of([sim.seed, sim.edge, venue, market, fine])[:10]}"
+        return f"generated-{digest_of([GENERATOR, sim.seed, sim.edge, venue, market, fine])[:10]}"
     files = sorted(p for p in sim.candles_dir.iterdir() if p.suffix in {".parquet", ".csv"})
     facts = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files]
     return f"files-{digest_of([facts, venue, market])[:10]}"

@@ -110,9 +110,9 @@ class SimSettings(Section):
     candles_dir: Path | None = Field(
         None, description="folder with real candles (Parquet or CSV) to serve; empty: the generator"
     )
-    seed: int = Field(12, ge=0, description="seed of the generator")
+    seed: int = Field(1, ge=0, description="seed of the generator")
     edge: float = Field(
-        0.45, ge=0.0, le=1.0, description="how much of the next move can be learned; 0 nothing"
+        0.35, ge=0.0, le=1.0, description="how much of the next move can be learned; 0 nothing"
     )
     days_before_end: float = Field(
         30.0, gt=0, description="the world's clock starts this long before the data ends"
