@@ -200,7 +200,9 @@ def test_unknown_jobs_signals_and_instruments(capsys: pytest.CaptureFixture[str]
         assert word in told
 
 
-def test_trap_a30_8_live_is_refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trap_a30_8_live_is_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert call("up", "--mode", "live") == 2
     assert "live_confirm_token" in capsys.readouterr().err
     monkeypatch.setenv("SERENO_LIVE_CONFIRM_TOKEN", "I_UNDERSTAND_LIVE_TRADING")
