@@ -120,7 +120,8 @@ def check_signal(told: dict[str, object], settings: Settings) -> None:
     assert told["reason"]
     assert told["regime_reason"]
     assert isinstance(told["risk_allowed"], bool)
-    assert len(str(told["data_digest"])) == 64
+    assert str(told["data_digest"]).startswith("rows:")
+    assert len(str(told["data_digest"])) == len("rows:") + 64
     entry, stop, target = told["entry"], told["stop"], told["target"]
     if told["decision"] == "NO_TRADE":
         assert told["position_size"] == 0.0
