@@ -150,7 +150,6 @@ def learn(
             "verdict": asdict(verdict),
             "choice": choice.value,
             "champion": asdict(duel) if isinstance(duel, Duel) else None,
-            "no_duel": duel.reason if isinstance(duel, NoDuel) else None,
             "tuning": search.as_json(),
             "curves": curves(role, outputs, test),
             "importance": importance(trees, data.names),

@@ -23,7 +23,7 @@ from sereno.core.timeframe import UtcMs
 from sereno.models.champion import champion_of
 from sereno.models.contract import Frame, Progress, Role, silent
 from sereno.models.dataset import Dataset, Outcomes, join
-from sereno.models.gate import Choice, Duel
+from sereno.models.gate import Choice, Duel, NoDuel
 from sereno.models.kept import EVALUATION_FILE, as_served, chosen_of, kept_role
 from sereno.models.learn import Learned, learn
 from sereno.models.outlook import Outlook
@@ -184,6 +184,7 @@ def _trained(task: _Task, role: Role) -> RoleReport:
         baseline=baseline,
         reused=False,
         evaluation=evaluation,
+        no_duel=learned.duel.reason if isinstance(learned.duel, NoDuel) else None,
     )
 
 

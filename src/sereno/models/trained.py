@@ -19,6 +19,7 @@ class RoleReport:
 
     chosen    what the gate chose: the new trees, the ones that served before, or the baseline
     served    what serves; another than the chosen where a person holds it with `pin`
+    no_duel   why the trees were not compared with what served; None when they were, or for a reused role
     fresh     whether this training is told of, or one before it
     """
 
@@ -30,13 +31,8 @@ class RoleReport:
     reused: bool
     evaluation: Mapping[str, Any]
     pin: Pin | None = None
+    no_duel: str | None = None
     fresh: bool = True
-
-    @property
-    def no_duel(self) -> str | None:
-        """Why the trees were not compared with what served; None when they were, or nobody wrote it down."""
-        why = self.evaluation.get("no_duel")
-        return None if why is None else str(why)
 
     @property
     def held(self) -> str | None:
