@@ -22,6 +22,7 @@ from sereno.ops.jobs import Job
 from sereno.ops.logs import Redactor
 from sereno.ops.run import Outcome, Run
 from sereno.ops.scheduler import quantum_ms
+from sereno.ops.served import correct_ledger
 from sereno.ops.steps.tell import tell_waiting
 from sereno.store.ledger import equity, findings, positions, runs
 from sereno.store.ledger import signals as kept_signals
@@ -59,6 +60,7 @@ def look_for_anomalies(desk: Desk, _run: Run) -> Outcome:
     replace_json(desk.paths.reports / "anomalies.json", _page(noticed, now))
     told = tell_waiting(desk)
     fault = f"an alert was not delivered: {told.fault}" if told.fault else None
+    correct_ledger(desk)  # first: what serves is not let go
     let_go = retention.apply(desk.ledger, desk.settings.retention, desk.mode, now)
     counts = {s.value: sum(one.severity is s for one in noticed) for s in Severity}
     details = {"severities": counts, "findings": [_plain(n) for n in noticed], "let_go": let_go}

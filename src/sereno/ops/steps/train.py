@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from sereno.models.train import RoleReport, TrainReport
     from sereno.ops.app import Desk
     from sereno.ops.steps.unfinished import Training
-    from sereno.store.ledger.model_versions import ModelVersion
-    from sereno.store.registry import ModelManifest
 
 _log = structlog.get_logger("sereno.train")
 KEEP_VERSIONS = 150
@@ -116,24 +114,9 @@ def _one(desk: Desk, run: Run, series: Series, roles: tuple[Role, ...], training
     )
 
 
-def ledger_line(manifest: ModelManifest) -> ModelVersion:
-    """What the ledger keeps of a version; whether it serves is marked apart."""
-    from sereno.store.ledger.model_versions import ModelVersion
-
-    return ModelVersion(
-        version=manifest.version,
-        role=manifest.role,
-        series_key=manifest.series_key,
-        created_ms=manifest.created_ms,
-        serving=False,
-        refused_reason=manifest.refused_reason,
-        metrics=manifest.metrics,
-        manifest_sha256=manifest.sha256,
-    )
-
-
 def _record(desk: Desk, report: TrainReport) -> None:
     """Every version goes into the ledger, served or refused with its reason."""
+    from sereno.ops.served import ledger_line
     from sereno.store.ledger import audit, model_versions
 
     with desk.ledger.begin() as tx:

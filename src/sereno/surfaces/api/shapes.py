@@ -15,6 +15,7 @@ from sereno.ops.facts import JobState
 from sereno.ops.jobs import Daemon
 from sereno.store.ledger.model_versions import ModelVersion
 from sereno.store.ledger.runs import JobRun
+from sereno.store.pointer import Pointer
 
 
 class Shape(BaseModel):
@@ -230,26 +231,39 @@ class EquityShape(Shape):
     points: list[EquityPointShape]
 
 
+class PinShape(Shape):
+    """A person's choice that later trainings leave alone; `why` may be empty."""
+
+    by: str
+    since: str
+    why: str
+
+
 class ModelShape(Shape):
-    """One model version; `refused_reason` tells why it may not be served."""
+    """One model version; `refused_reason` tells why it may not be served, `pinned` who holds it."""
 
     version: str
     role: str
     series: str
     created: str
     serving: bool
+    pinned: PinShape | None
     refused_reason: str | None
     metrics: dict[str, object]
 
     @classmethod
-    def of(cls, model: ModelVersion) -> Self:
-        """From the ledger's line."""
+    def of(cls, model: ModelVersion, pointer: Pointer | None) -> Self:
+        """From the ledger's line, and the registry's word about what serves where it has one."""
+        served = None if pointer is None else pointer.versions.get(model.role)
+        serving = model.serving if served is None else served == model.version
+        pin = pointer.pins.get(model.role) if pointer is not None and serving else None
         return cls(
             version=model.version,
             role=model.role,
             series=model.series_key,
             created=iso(model.created_ms),
-            serving=model.serving,
+            serving=serving,
+            pinned=None if pin is None else PinShape(by=pin.by, since=iso(pin.at_ms), why=pin.why),
             refused_reason=model.refused_reason,
             metrics=plain(model.metrics),
         )

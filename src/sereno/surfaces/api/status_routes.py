@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from sereno.ops.facts import FAILED, SIGNAL_ROUND, job_states, last_run, world_ended_ms
+from sereno.ops.served import pointers
 from sereno.store.ledger import model_versions, runs
 from sereno.surfaces.api import health as checks
 from sereno.surfaces.api.asked import Limit, TheDesk
@@ -86,7 +87,9 @@ def jobs(desk: TheDesk) -> list[JobShape]:
 
 @router.get("/api/v1/models")
 def models(desk: TheDesk, limit: Limit = 100, serving: bool | None = None) -> ModelsShape:
-    """Model versions, newest first, refused ones with their reason."""
+    """Model versions, newest first, refused ones with their reason. What serves is what the registry says."""
     with desk.ledger.read() as tx:
         found = model_versions.recent(tx, limit, serving=serving)
-    return ModelsShape(models=[ModelShape.of(model) for model in found])
+    told = pointers(desk)
+    shapes = [ModelShape.of(model, told.get(model.series_key)) for model in found]
+    return ModelsShape(models=[shape for shape in shapes if serving in (None, shape.serving)])

@@ -161,7 +161,7 @@ def _note(
     action: str,
     detail: Mapping[str, object],
 ) -> None:
-    from sereno.ops.steps.train import ledger_line
+    from sereno.ops.served import ledger_line
     from sereno.store.ledger import model_versions
 
     _audit(desk, pin.at_ms, series, action, {"versions": dict(versions), **detail})
