@@ -17,7 +17,6 @@ from sereno.core.timeframe import Timeframe, UtcMs
 from sereno.models.contract import Frame
 
 UP, DOWN, NEITHER = 0, 1, 2
-TARGET_FIRST, STOP_FIRST = 1, 0
 RATIO_NAME = "atr_ratio_200"
 
 
@@ -92,6 +91,8 @@ def join(frame: Frame, labels: Outcomes, *, timeframe: Timeframe, horizon_bars: 
 
     Raises SkipThis when the history is empty or shorter than the longest look-back.
     """
+    from sereno.labels.barrier import STOP_FIRST, TARGET_FIRST
+
     if not len(frame.ts):
         raise SkipThis("models.empty_history", remedy="collect candles first")
     if not np.array_equal(frame.ts, labels.ts):
