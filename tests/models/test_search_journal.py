@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -109,6 +110,20 @@ def test_the_journal_is_json_and_nothing_beside_it(data: Dataset, tmp_path: Path
     search(data, tmp_path / "risk.journal")
     assert [path.name for path in tmp_path.iterdir()] == ["risk.journal"]
     assert all(json.loads(line) for line in (tmp_path / "risk.journal").read_text().splitlines())
+
+
+def test_nothing_is_pickled(
+    data: Dataset, undisturbed: Search, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Optuna's journal pickles its snapshots, which files do not take."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise AssertionError("pickled")
+
+    for name in ("load", "loads", "dump", "dumps"):
+        monkeypatch.setattr(pickle, name, refused)
+    for _ in range(2):
+        assert search(data, tmp_path / "risk.journal") == undisturbed
 
 
 def test_the_draws_of_a_trial_depend_on_the_seed(data: Dataset, undisturbed: Search) -> None:
