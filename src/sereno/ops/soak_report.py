@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sereno.core.files import replace_file
+from sereno.core.page import Drawn, Kind, Listing, Section, Words, page
 from sereno.core.timeframe import DAY_MS, UtcMs, iso
 from sereno.ops.curve import curve
 from sereno.ops.invariants import INVARIANTS, MOST
@@ -120,11 +120,6 @@ def _counted(counts: dict[str, int]) -> str:
 
 def write_soak_report(path: Path, report: SoakReport) -> None:
     """The same as a page that needs nothing else, with the equity curve."""
-    body = "\n".join(escape(line) for line in report.lines())
-    page = (
-        "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>Soak</title>"
-        "<style>body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
-        "pre,.scroll{overflow-x:auto}svg{width:100%;min-width:36rem;height:auto}</style></head>"
-        f"<body><h1>Simulated days</h1><div class='scroll'>{curve(report.curve)}</div><pre>{body}</pre></body></html>\n"
-    )
-    replace_file(path, page)
+    badge = Words("all well", Kind.GOOD) if report.well else Words("NOT well", Kind.BAD)
+    parts = (Drawn(curve(report.curve), "curve"), Listing(tuple(report.lines())))
+    replace_file(path, page("Simulated days", (Section("", parts),), badge=badge))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from sereno.core.candle import I64
 from sereno.core.files import JsonObject, replace_file, replace_json
 from sereno.core.instrument import Series
+from sereno.core.page import Drawn, Kind, Section, Table, Words, number, page, percent
 from sereno.core.timeframe import iso
 from sereno.trading.backtest import BacktestResult, reason_of
 from sereno.trading.rules import EXIT_REASONS
@@ -33,12 +33,6 @@ RULES_WORDS = (
 APART_WORDS = (
     "This is not the path of the desk: each row is traded alone with the whole initial equity. On the desk all series "
     "share one account, its exposure, its open positions and its limits; so it takes fewer trades, in other sizes."
-)
-_STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;max-width:80rem;margin:2rem auto;padding:0 1rem;color:#222}"
-    "table{border-collapse:collapse;margin:1rem 0;font-size:14px}th,td{border:1px solid #ccc;padding:.25rem .5rem;text-align:right}"
-    "td{white-space:nowrap}th:first-child,td:first-child{text-align:left}.scroll{overflow-x:auto}"
-    "img{max-width:100%}.note{color:#555}"
 )
 
 
@@ -78,14 +72,14 @@ def summary_rows(results: Sequence[BacktestResult]) -> list[dict[str, str]]:
             "from": iso(r.first_ms)[:10],
             "to": iso(r.last_ms)[:10],
             "trades": str(r.figures.trades),
-            "win rate": _percent(r.figures.win_rate),
-            "profit factor": _number(r.figures.profit_factor),
-            "expectancy, quote": _number(r.figures.expectancy_quote),
-            "return": _percent(r.figures.return_frac),
-            "buy & hold": _percent(r.buy_and_hold_frac),
-            "max drawdown": _percent(max_drawdown(r)),
-            "Sharpe": _number(r.sharpe),
-            "exposure": _percent(r.exposure_frac),
+            "win rate": percent(r.figures.win_rate),
+            "profit factor": number(r.figures.profit_factor),
+            "expectancy, quote": number(r.figures.expectancy_quote),
+            "return": percent(r.figures.return_frac),
+            "buy & hold": percent(r.buy_and_hold_frac),
+            "max drawdown": percent(max_drawdown(r)),
+            "Sharpe": number(r.sharpe),
+            "exposure": percent(r.exposure_frac),
         }
         for label, r in _labelled(results)
     ]
@@ -147,25 +141,18 @@ def _page(
     for result in results:
         refused.update(result.refused)
     why = [{"reason": reason, "bars": str(bars)} for reason, bars in refused.most_common() if bars]
-    parts = [
-        "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
-        "<meta name='viewport' content='width=device-width, initial-scale=1'>",
-        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body>",
-        f"<h1>{html.escape(title)}</h1>",
-        *(f"<p class='note'>{html.escape(words)}</p>" for words in (RULES_WORDS, APART_WORDS)),
-        *(f"<p>{html.escape(note)}</p>" for note in notes),
-        "<h2>Results</h2>",
-        _table(summary_rows(results)),
-        *(("<h2>Folds</h2>", _table(folds)) if folds else ()),
-        "<h2>Equity and drawdown</h2>",
-        _picture(_equity_plot(results), "equity and drawdown"),
-        "<h2>Trades</h2>",
-        _picture(_trade_plot(results), "result of each trade"),
-        "<h2>Why bars were not traded</h2>",
-        _table(why),
-        "</body></html>",
-    ]
-    return "\n".join(parts)
+    told = (Words(words, Kind.FAINT) for words in (RULES_WORDS, APART_WORDS))
+    sections = (
+        Section("", (*told, *(Words(note) for note in notes))),
+        Section("Results", (_table(summary_rows(results)),)),
+        *((Section("Folds", (_table(folds),)),) if folds else ()),
+        Section(
+            "Equity and drawdown", (Drawn(_picture(_equity_plot(results), "equity and drawdown"), "plots"),)
+        ),
+        Section("Trades", (Drawn(_picture(_trade_plot(results), "result of each trade"), "plots"),)),
+        Section("Why bars were not traded", (_table(why),)),
+    )
+    return page(title, sections)
 
 
 def _equity_plot(folds: Sequence[BacktestResult]) -> Figure:
@@ -221,19 +208,6 @@ def _picture(figure: Figure, words: str) -> str:
     return f"<img alt='{words}' src='data:image/png;base64,{base64.b64encode(target.getvalue()).decode()}'>"
 
 
-def _table(rows: Sequence[Mapping[str, str]]) -> str:
-    if not rows:
-        return "<p class='note'>None.</p>"
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in rows[0])
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row.values()) + "</tr>" for row in rows
-    )
-    return f"<div class='scroll'><table><tr>{head}</tr>{body}</table></div>"
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2%}"
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+def _table(rows: Sequence[Mapping[str, str]]) -> Table:
+    head = tuple(rows[0]) if rows else ()
+    return Table(head, tuple(tuple(row.values()) for row in rows), figures=True)
