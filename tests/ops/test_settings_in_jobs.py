@@ -12,7 +12,7 @@ import pytest
 from sereno.core.clock import FixedClock, WallClock
 from sereno.core.errors import StopTrading
 from sereno.core.mode import Mode
-from sereno.core.settings.sections import VenueSettings
+from sereno.core.settings.sections import VenueSettings, WalkForwardSettings
 from sereno.core.timeframe import DAY_MS, UtcMs
 from sereno.models.contract import Role
 from sereno.ops.app import Desk, open_desk_ledger
@@ -21,6 +21,7 @@ from sereno.ops.lease import lease_name
 from sereno.ops.run import Run
 from sereno.ops.steps import signals as signals_step
 from sereno.ops.steps.anomaly import look, look_for_anomalies
+from sereno.ops.steps.backtest import walked
 from sereno.sim.faults import Fault, FaultKind
 from sereno.store.ledger import findings, leases, runs
 from sereno.watch.checks import Severity
@@ -132,3 +133,42 @@ def test_a_runner_takes_its_lease_for_lease_s(tmp_path: Path, lease_s: int, is_f
         process.terminate()
         process.communicate(timeout=running.PATIENCE_S)
     assert taken is is_free
+
+
+@pytest.mark.parametrize(
+    ("watch", "check", "severity"),
+    [
+        ({}, "job_failed", "warning"),
+        ({"failures_high": 1}, "job_failed", "high"),
+        ({}, "drawdown", None),
+        ({"drawdown_high_frac": 0.001}, "drawdown", "high"),
+        ({"drawdown_high_frac": 0.001, "drawdown_critical_frac": 0.002}, "drawdown", "critical"),
+        ({}, "one_sided", None),
+        ({"one_sided_frac": 0.4}, "one_sided", "warning"),
+        ({"one_sided_frac": 0.4, "one_sided_least": 50}, "one_sided", None),
+    ],
+)
+def test_the_limits_of_the_watch_reach_the_checks(
+    tmp_path: Path, watch: dict[str, float], check: str, severity: str | None
+) -> None:
+    venue = {"instruments": ["BTC/USDT"]}
+    with seeded_desk(tmp_path, venue=venue, watch=watch) as desk:
+        told = {one.check: one.severity.value for one in look(desk, NOW_MS)}
+    assert told.get(check) == severity
+
+
+@pytest.mark.parametrize(("asked", "folds"), [(None, 7), (2, 2)])
+def test_the_plan_of_the_walk_is_the_settings_unless_somebody_asks_for_other_folds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: int | None, folds: int
+) -> None:
+    class Enough(Exception):
+        pass
+
+    def stop(*_: object, plan: WalkForwardSettings, **__: object) -> None:
+        assert plan == WalkForwardSettings(folds=folds, first_frac=0.3, rounds=11)
+        raise Enough
+
+    monkeypatch.setattr("sereno.models.walkforward.walk_forward", stop)
+    walkforward = {"folds": 7, "first_frac": 0.3, "rounds": 11}
+    with seeded_desk(tmp_path, walkforward=walkforward) as desk, pytest.raises(Enough):
+        walked(desk, lambda *_: None, desk.series[0], folds=asked)
