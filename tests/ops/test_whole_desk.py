@@ -203,6 +203,47 @@ def test_the_desk_survives_the_death_of_each_of_its_processes(world: Path) -> No
     assert done["signals"].count(RunStatus.ABANDONED) == 2
 
 
+LOCK = """
+import sqlite3, sys, time
+other = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=30)
+other.execute("BEGIN IMMEDIATE")
+print("locked", flush=True)
+time.sleep(float(sys.argv[2]))
+"""
+
+
+def test_a_lock_longer_than_a_lease_halts_the_desk_and_its_end_brings_it_back(world: Path) -> None:
+    """A backup or an open database browser; nobody may decide meanwhile, and nobody need help after."""
+    eager = ("--set", "jobs.lease_s=5", "--set", "ledger.busy_timeout_s=0.5")
+    told = world / "up3.out"
+    with told.open("w") as out:
+        desk = subprocess.Popen(
+            command(world, *eager, "up", "--no-table"),
+            cwd=world,
+            env=environment(world),
+            stdout=out,
+            stderr=out,
+        )
+        try:
+            until(lambda: health(world), what="a healthy desk", patience_s=60)
+            before = daemon_pid(world, "signals")
+            file = settings_of(world).paths.ledger_file
+            locked = subprocess.run([sys.executable, "-c", LOCK, str(file), "7.5"], check=True, timeout=60)
+            assert locked.returncode == 0
+            until(lambda: "the desk goes on" in told.read_text(), what="its return", patience_s=60)
+            until(lambda: health(world), what="a desk that is well again", patience_s=60)
+            assert desk.poll() is None
+            assert daemon_pid(world, "signals") != before
+            ledger = open_desk_ledger(settings_of(world))
+            with ledger.read() as tx:
+                assert [r.run_id for r in runs.running(tx) if is_dead(str(r.holder))] == []
+            ledger.close()
+            assert "the lease could not be renewed" in told.read_text()
+        finally:
+            desk.send_signal(signal.SIGINT)
+            assert desk.wait(30) == 0
+
+
 def test_the_desk_ends_cleanly_when_asked(world: Path) -> None:
     with (world / "up2.out").open("w") as out:
         desk = subprocess.Popen(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import TYPE_CHECKING
 
+from sereno.core.errors import SerenoError
 from sereno.core.instrument import Series
 from sereno.core.settings import Settings
 from sereno.ops.app import open_desk_ledger
+from sereno.ops.guard import EXIT_LATER, EXIT_OK
 from sereno.ops.launch import Launch, end_children
 from sereno.ops.progress import read_progress
 from sereno.ops.runner import progress_file
@@ -16,7 +19,6 @@ from sereno.ops.runner import progress_file
 if TYPE_CHECKING:
     from sereno.ops.console import Console
 
-HELD = 75
 POLL_S = 0.1
 
 
@@ -44,7 +46,7 @@ def first_pass(
         if stopping():
             break
         status = _step(settings, launch, console, stopping, name, words)
-        if status not in (0, HELD) and not stopping():
+        if status not in (EXIT_OK, EXIT_LATER) and not stopping():
             failed.append(name)
             console.say(
                 f"{name} failed: {_why(settings, name) or status}; more in {launch.logs / f'{name}.log'}"
@@ -103,10 +105,12 @@ def _why(settings: Settings, name: str) -> str:
     """What the step's record says of its failure; nothing when it left none."""
     from sereno.ops.facts import SIGNAL_ROUND, last_ended
 
-    ledger = open_desk_ledger(settings)
-    with ledger.read() as tx:
-        run = last_ended(tx, SIGNAL_ROUND if name == "signals" else name, settings.mode)
-    ledger.close()
+    try:
+        ledger = open_desk_ledger(settings)
+        with closing(ledger), ledger.read() as tx:
+            run = last_ended(tx, SIGNAL_ROUND if name == "signals" else name, settings.mode)
+    except SerenoError as cause:
+        return str(cause)
     return run.error or "" if run else ""
 
 

@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
 EXIT_OK = 0
 EXIT_FAULT = 1
+EXIT_LATER = 75
 EXIT_TIMEOUT = 124
 _EXITS: tuple[tuple[type[SerenoError], int], ...] = (
     (FixConfig, 2),
     (StopTrading, 3),
     (SkipThis, 4),
-    (TryLater, 75),
+    (TryLater, EXIT_LATER),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -60,6 +61,21 @@ def end_children(children: Iterable[subprocess.Popen[bytes]], *, patience_s: flo
         except subprocess.TimeoutExpired:
             _signal(child, signal.SIGKILL)
             child.wait()
+
+
+def kill_tree(child: subprocess.Popen[bytes]) -> None:
+    """Kill a child and all that it started, whatever groups those are in; a stopped one too."""
+    import psutil
+
+    try:
+        below = psutil.Process(child.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        below = []
+    _signal(child, signal.SIGKILL)
+    for process in below:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    child.wait()
 
 
 def _signal(child: subprocess.Popen[bytes], number: signal.Signals) -> None:

@@ -32,6 +32,8 @@ class Lease:
 
     It is renewed each `beat_s`, and no longer trusted `TRUST_FRAC` of its time after it was last ours
     for certain: work must have ended before another process may begin.
+
+    is_taken   whether another holder was seen; a ledger that does not answer says nothing of that
     """
 
     def __init__(self, ledger: Ledger, name: str, *, ttl_s: float) -> None:
@@ -39,6 +41,7 @@ class Lease:
         self.holder = holder_name()
         self.ttl_s = ttl_s
         self.beat_s = ttl_s / BEATS
+        self.is_taken = False
         self._sure_at = time.monotonic()
         self._ledger = ledger
         self._wall = WallClock()
@@ -51,6 +54,7 @@ class Lease:
                 tx, self.name, self.holder, self._wall.now_ms(), int(self.ttl_s * 1000), is_dead=is_dead
             )
         self._sure_at = began
+        self.is_taken = not ours
         return ours
 
     def renew(self) -> bool:
@@ -63,6 +67,7 @@ class Lease:
         began = time.monotonic()
         try:
             if not self.renew():
+                self.is_taken = True
                 return "another process holds the lease"
         except Exception as cause:  # noqa: BLE001 - a busy ledger now may answer at the next beat
             silent_s = time.monotonic() - self._sure_at
@@ -72,6 +77,11 @@ class Lease:
             return f"the lease could not be renewed for {silent_s:.0f} s"
         self._sure_at = began
         return None
+
+    def held_by(self) -> str | None:
+        """Who holds it now, as the ledger says."""
+        with self._ledger.read() as tx:
+            return leases.holder(tx, self.name)
 
     def give_back(self) -> None:
         """Let the next one have it."""

@@ -77,6 +77,23 @@ class Sink(Protocol):
     def flush(self) -> object: ...
 
 
+class CountingHandler(logging.StreamHandler[Sink]):
+    """Counts lines that could not be written: a full disk must not flood a console with tracebacks."""
+
+    lost = 0
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002 - the library names it
+        """One line less."""
+        self.lost += 1
+
+
+def lines_lost() -> int:
+    """Lines of this process that its log could not take."""
+    return sum(
+        handler.lost for handler in logging.getLogger().handlers if isinstance(handler, CountingHandler)
+    )
+
+
 def configure_logs(settings: LogSettings, redactor: Redactor, *, stream: Sink | None = None) -> None:
     """Send structlog and the standard library's logging the same way.
 
@@ -103,7 +120,8 @@ def configure_logs(settings: LogSettings, redactor: Redactor, *, stream: Sink | 
         cache_logger_on_first_use=False,
     )
     own = own_output(most_bytes=settings.file_bytes, kept=settings.files_kept)
-    handler: logging.StreamHandler[Sink] = logging.StreamHandler(stream or own or sys.stderr)
+    logging.raiseExceptions = False
+    handler = CountingHandler(stream or own or sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

@@ -69,6 +69,14 @@ class Recorder:
             _log.warning("run.abandoned", run_id=run.run_id, job=run.job)
         return ended
 
+    def time_out(self, holder: str, why: str) -> None:
+        """Record the end of every run of a process that was killed since it hung."""
+        with self.ledger.begin() as tx:
+            for run in runs.running(tx):
+                if run.holder == holder:
+                    runs.finish(tx, run.run_id, runs.RunStatus.TIMEOUT, self.clock.now_ms(), error=why)
+                    _log.error("run.timed_out", run_id=run.run_id, job=run.job, why=why)
+
     def start(self, job: str, run_id: str) -> Started:
         """Record that a run begins."""
         started = Started(job, run_id, self.clock.now_ms(), time.monotonic())

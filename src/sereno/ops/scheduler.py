@@ -18,11 +18,11 @@ import structlog
 
 from sereno.core.clock import Clock
 from sereno.core.timeframe import UtcMs
+from sereno.ops.guard import EXIT_LATER, EXIT_OK
 from sereno.ops.jobs import Job
 
 MIN_START_S = 5.0
 LONGEST_PAUSE_S = 60.0
-HELD = 75
 _log = structlog.get_logger("sereno.scheduler")
 
 
@@ -31,6 +31,18 @@ class Child(Protocol):
 
     def poll(self) -> int | None:
         """Exit status, or None while it runs."""
+        ...
+
+
+class Overseer(Protocol):
+    """Whoever sees from outside that a child hangs: one that was stopped cannot tell of itself."""
+
+    def complaint(self, job: Job, child: Child, age_s: float) -> str:
+        """Why the child must be replaced; empty while all is well."""
+        ...
+
+    def end(self, job: Job, child: Child, why: str) -> None:
+        """Kill it with all that it started, and record that."""
         ...
 
 
@@ -63,6 +75,7 @@ class Scheduler:
 
     last_started_ms   desk time of each job's last start; at first that of its last record
     triggered         whether something else calls `fire` at the firings; then `tick` does not
+    overseer          tells which children hang, and ends them; None: nobody looks
     """
 
     jobs: tuple[Job, ...]
@@ -76,9 +89,12 @@ class Scheduler:
     running: dict[str, Child] = field(default_factory=dict)
     exits: dict[str, int] = field(default_factory=dict)
     triggered: bool = False
+    overseer: Overseer | None = None
+    _paused: bool = False
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _next: dict[str, UtcMs] = field(default_factory=dict)
     _daemons: dict[str, _Daemon] = field(default_factory=dict)
+    _started_at: dict[str, float] = field(default_factory=dict)
 
     @property
     def timed(self) -> tuple[Job, ...]:
@@ -105,9 +121,23 @@ class Scheduler:
         """When a job fires next, in desk time."""
         return self._next.get(job.name)
 
+    def pause(self) -> tuple[subprocess.Popen[bytes], ...]:
+        """Start nothing from now on; answers the children, for the caller to end."""
+        with self._lock:
+            self._paused = True
+            return self.children()
+
+    def resume(self) -> None:
+        """Go on: daemons are started at the next tick."""
+        with self._lock:
+            self._paused = False
+            self._daemons.clear()
+
     def tick(self) -> None:
         """Look at children, start what is due, keep daemons alive."""
         self.reap()
+        if self._paused:
+            return
         now = self.clock.now_ms()
         for job in self.timed:
             due = self._next.setdefault(job.name, job.schedule.next_after(now, self.zone))
@@ -124,6 +154,8 @@ class Scheduler:
 
     def _fire(self, job: Job, now: UtcMs) -> bool:
         last = self.last_started_ms.get(job.name)
+        if self._paused:
+            return False
         if self._lives(job.name):
             _log.debug("job.still_running", job=job.name)
             return False
@@ -132,6 +164,7 @@ class Scheduler:
         self.last_started_ms[job.name] = now
         try:
             self.running[job.name] = self.start(job)
+            self._started_at[job.name] = self.monotonic()
         except OSError as cause:
             _log.error("job.not_started", job=job.name, error=str(cause))
             return False
@@ -144,8 +177,19 @@ class Scheduler:
             for name, status in ended.items():
                 del self.running[name]
                 self.exits[name] = status
-                level = _log.info if status in (0, HELD) else _log.warning
+                level = _log.info if status in (EXIT_OK, EXIT_LATER) else _log.warning
                 level("job.ended", job=name, status=status)
+            for job in self.timed:
+                child = self.running.get(job.name)
+                if child is not None:
+                    self._end_if_hung(job, child, self._started_at.get(job.name, self.monotonic()))
+
+    def _end_if_hung(self, job: Job, child: Child, started_at: float) -> None:
+        """What it leaves behind is noted at the next look, as any other end."""
+        why = self.overseer.complaint(job, child, self.monotonic() - started_at) if self.overseer else ""
+        if why and self.overseer is not None:
+            _log.error("job.hung", job=job.name, why=why)
+            self.overseer.end(job, child, why)
 
     def keep_daemons(self) -> None:
         """Start daemons that are not there, with growing pauses when they keep dying."""
@@ -159,6 +203,7 @@ class Scheduler:
                 if status is None:
                     if at - daemon.started_at > LONGEST_PAUSE_S:
                         daemon.pause_s = 1.0
+                    self._end_if_hung(job, daemon.child, daemon.started_at)
                     continue
                 _log.error("daemon.ended", job=job.name, status=status, restart_in_s=daemon.pause_s)
                 daemon.child = None

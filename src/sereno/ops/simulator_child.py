@@ -8,6 +8,7 @@ import time
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 
 import structlog
@@ -21,6 +22,7 @@ from sereno.ops.launch import Launch
 START_S = 60.0
 LOOK_S = 0.05
 ANSWER_S = 10.0
+PAUSE_S = 1.0
 _log = structlog.get_logger("sereno.up")
 
 
@@ -28,13 +30,15 @@ _log = structlog.get_logger("sereno.up")
 class SimulatorChild:
     """The simulator's process; when it dies it is started again, where its clock stopped.
 
-    speed   simulated per wall time at which its clock goes; 0 at rest
+    speed   simulated per wall time at which its clock is to go; 0 at rest
     """
 
     settings: Settings
     launch: Launch
     child: subprocess.Popen[bytes]
     speed: float = 0.0
+    _told_speed: float = 0.0
+    _next_at: float = 0.0
 
     @classmethod
     def start(cls, settings: Settings, launch: Launch) -> SimulatorChild | None:
@@ -59,27 +63,37 @@ class SimulatorChild:
         if not stopping():
             raise TryLater("sim.slow_start", remedy="the machine is busy: try again")
 
-    def let_go(self, speed: float) -> None:
-        """Let time go on."""
-        self.speed = speed
+    def _let_go(self) -> None:
+        """Let time go on. Raises TryLater when it does not answer."""
         request = urllib.request.Request(  # noqa: S310 - our own loopback address
             f"{sim_address(self.settings.paths)}/sim/speed",
-            data=json.dumps({"speed": speed}).encode(),
+            data=json.dumps({"speed": self.speed}).encode(),
             headers={"Content-Type": "application/json"},
             method="POST",
         )
-        with urllib.request.urlopen(request, timeout=ANSWER_S):  # noqa: S310
-            return
+        try:
+            with urllib.request.urlopen(request, timeout=ANSWER_S):  # noqa: S310
+                self._told_speed = self.speed
+        except (OSError, HTTPException) as cause:
+            raise TryLater(
+                "sim.silent", remedy="the machine is busy or its disk full", cause=cause
+            ) from cause
 
     def keep(self) -> None:
-        """Start it again if it is gone."""
-        if self.child.poll() is None:
+        """Start it again if it is gone, and let its time go at `speed`; after a pause where that failed.
+
+        Raises TryLater when it failed.
+        """
+        if time.monotonic() < self._next_at:
             return
-        _log.error("sim.ended", status=self.child.returncode)
-        self.child = _begin(self.launch)
-        self.wait_until_ready(lambda: False)
-        if self.speed:
-            self.let_go(self.speed)
+        self._next_at = time.monotonic() + PAUSE_S
+        if self.child.poll() is not None:
+            _log.error("sim.ended", status=self.child.returncode)
+            self._told_speed = 0.0
+            self.child = _begin(self.launch)
+            self.wait_until_ready(lambda: False)
+        if self.speed != self._told_speed:
+            self._let_go()
 
 
 def living_simulator(path: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import signal
 import subprocess
 import threading
@@ -23,10 +22,12 @@ from sereno.ops.console import Console, plain_console
 from sereno.ops.daemon import abandon_orphans
 from sereno.ops.facts import jobs_in_force, last_run, last_starts, world_ended_ms
 from sereno.ops.first_pass import first_pass, is_trained
+from sereno.ops.going import Going
+from sereno.ops.hold import Hold
 from sereno.ops.jobs import Job
 from sereno.ops.launch import Launch, end_children
-from sereno.ops.lease import Heartbeat, Lease
 from sereno.ops.logs import Redactor, configure_logs, log_file
+from sereno.ops.overseer import LeaseOverseer
 from sereno.ops.scheduler import Scheduler, quantum_ms
 from sereno.ops.simulate import speed_of
 from sereno.ops.simulator_child import SimulatorChild
@@ -72,35 +73,28 @@ def bring_up(settings: Settings, options: tuple[str, ...], *, once: bool, table:
         log = opened.enter_context(log_file(settings.log, settings.paths.logs / "up.log"))
         configure_logs(settings.log, Redactor.of(settings), stream=log)
         console = Console(settings) if table else plain_console(settings)
-        _hold_desk(settings, stop.asked, opened)
+        hold = _hold_desk(settings, opened)
         simulator = _simulator(settings, launch, stop.asked, opened)
         console.say(f"state in {settings.paths.root}")
         abandon_orphans(settings)
-        failed = first_pass(settings, launch, console, stop.asked.is_set)
-        if once or stop.asked.is_set():
-            return 1 if failed else 0
-        if simulator is not None:
-            simulator.let_go(speed_of(settings))
-        return _keep_up(settings, launch, console, simulator, stop.asked, opened)
+        failed = first_pass(settings, launch, console, lambda: stop.asked.is_set() or hold.is_taken)
+        if not once and not stop.asked.is_set():
+            if simulator is not None:
+                simulator.speed = speed_of(settings)
+            _keep_up(settings, launch, console, simulator, stop.asked, hold, opened)
+            failed = ()
+        if hold.is_taken:
+            raise TryLater("desk.taken", remedy=hold.why)
+        return 1 if failed else 0
 
 
-def _hold_desk(settings: Settings, stopping: threading.Event, opened: ExitStack) -> None:
-    """One `sereno up` a desk: two would share a simulator that ends with the first.
-
-    Raises TryLater while another one lives.
-    """
+def _hold_desk(settings: Settings, opened: ExitStack) -> Hold:
     ledger = open_desk_ledger(settings)
     opened.callback(ledger.close)
-    lease = Lease(ledger, f"desk:{settings.mode}", ttl_s=settings.jobs.lease_s)
-    if not lease.take():
-        raise TryLater(
-            "desk.runs_already",
-            remedy="another `sereno up` runs this desk: stop it first, or look at it with `sereno status`",
-        )
-    heartbeat = Heartbeat(lease, stall_s=math.inf, on_lost=lambda _why: stopping.set())
-    opened.callback(lease.give_back)
-    opened.callback(heartbeat.stop)
-    heartbeat.start()
+    hold = Hold.take(ledger, settings)
+    opened.callback(hold.stop)
+    hold.start()
+    return hold
 
 
 def _simulator(
@@ -119,8 +113,9 @@ def _keep_up(
     console: Console,
     simulator: SimulatorChild | None,
     stopping: threading.Event,
+    hold: Hold,
     opened: ExitStack,
-) -> int:
+) -> None:
     """The schedule, until someone says stop."""
     clock = clock_of(settings)
     ledger = open_desk_ledger(settings)
@@ -134,6 +129,7 @@ def _keep_up(
         start=lambda job: _start(launch, job),
         quantum=quantum_ms(fastest, settings.sim.seconds_per_candle) if simulated else 0,
         triggered=not simulated,
+        overseer=LeaseOverseer(settings, ledger, clock),
     )
     with ledger.read() as tx:
         missed = scheduler.prime(last_starts(tx, settings))
@@ -148,15 +144,12 @@ def _keep_up(
     opened.callback(console.close)
     training = _Training(settings, ledger, scheduler)
     ending = _Ending(settings, clock, console)
-    while not stopping.wait(TICK_S):
-        if simulator is not None:
-            simulator.keep()
-        scheduler.tick()
-        training.start_when_possible()
-        ending.tell()
-        console.refresh()
-    console.say("stopping")
-    return 0
+    keep = () if simulator is None else (simulator.keep,)
+    parts = (*keep, scheduler.tick, training.start_when_possible, ending.tell, console.refresh)
+    going = Going(settings, console, scheduler, hold, parts)
+    while not (stopping.wait(TICK_S) or hold.is_taken):
+        going.turn()
+    console.say(hold.why if hold.is_taken else "stopping")
 
 
 def _open_triggers(scheduler: Scheduler, opened: ExitStack) -> None:
