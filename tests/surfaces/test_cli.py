@@ -243,7 +243,7 @@ def test_tables_of_an_empty_desk(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_schema_goes_down_and_up(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("db", "upgrade") == 0
-    assert call("db", "downgrade", "base") == 0
+    assert call("db", "downgrade", "base", "--yes") == 0
     assert call("db", "upgrade") == 0
     assert call("db", "upgrade", "no-such-revision") == 2
     assert "ledger.no_such_revision" in capsys.readouterr().err
@@ -273,5 +273,5 @@ def test_a_simulated_world_takes_no_files(monkeypatch: pytest.MonkeyPatch, own_f
 def test_a_revision_may_begin_with_a_minus(capsys: pytest.CaptureFixture[str]) -> None:
     """As docs/howto/postgresql.md writes it."""
     assert call("db", "upgrade") == 0
-    assert call("db", "downgrade", "-1") == 0, capsys.readouterr().err
+    assert call("db", "downgrade", "-1", "--yes") == 0, capsys.readouterr().err
     assert call("db", "upgrade") == 0

@@ -75,6 +75,13 @@ def holder(tx: Tx, name: str) -> str | None:
     return found
 
 
+def held(tx: Tx, now_wall_ms: UtcMs) -> dict[str, str]:
+    """Name → holder of every lease that has not expired."""
+    c = table.c
+    found = tx.execute(select(c.name, c.holder).where(c.holder.is_not(None), c.expires_ms > now_wall_ms))
+    return {str(row.name): str(row.holder) for row in found}
+
+
 def holds_any(tx: Tx, holder: str, now_wall_ms: UtcMs) -> bool:
     """Whether a holder has any lease that has not expired: one on another host that has none is gone."""
     c = table.c

@@ -281,17 +281,20 @@ def jobs_list() -> None:
 @db_app.command("upgrade")
 def db_upgrade(revision: Annotated[str, typer.Argument(help="schema revision")] = "head") -> None:
     """Bring the ledger's schema up."""
-    from sereno.surfaces.cli import tables
+    from sereno.surfaces.cli import schema
 
-    tables.migrate(revision, down=False)
+    schema.upgrade(revision)
 
 
 @db_app.command("downgrade", context_settings={"ignore_unknown_options": True})  # -1 is a revision
-def db_downgrade(revision: Annotated[str, typer.Argument(help="schema revision, for example -1")]) -> None:
-    """Take the ledger's schema down."""
-    from sereno.surfaces.cli import tables
+def db_downgrade(
+    revision: Annotated[str, typer.Argument(help="schema revision, for example -1")],
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask: the rows may be lost")] = False,
+) -> None:
+    """Take the ledger's schema down, after a copy; rows are lost."""
+    from sereno.surfaces.cli import schema
 
-    tables.migrate(revision, down=True)
+    schema.downgrade(revision, yes=yes)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -93,17 +93,3 @@ def status() -> int:
     for line in (*found.reasons, *found.notes):
         say(f"- {line}")
     return 0 if found.well else 1
-
-
-def migrate(revision: str, *, down: bool) -> None:
-    """Move the schema."""
-    settings = context.loaded().settings
-    from sereno.store.ledger import ledger_url
-    from sereno.store.ledger.opening import connect
-    from sereno.store.ledger.upgrading import downgrade, upgrade
-
-    settings.paths.root.mkdir(parents=True, exist_ok=True)
-    ledger = connect(ledger_url(settings.ledger, settings.paths.ledger_file))
-    (downgrade if down else upgrade)(ledger, revision)
-    ledger.close()
-    say(f"the ledger's schema is at {revision}")
