@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from sereno.core.clock import Clock, SimClock, WallClock
@@ -15,6 +12,7 @@ from sereno.core.mode import Mode
 from sereno.core.order import PAPER_ACCOUNT
 from sereno.core.settings import Paths, Settings
 from sereno.ops.address import sim_address
+from sereno.ops.commit import code_version
 from sereno.ops.launch import Launch
 
 if TYPE_CHECKING:
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
     from sereno.store.ledger import Ledger
     from sereno.store.registry import Registry
 
-COMMIT_VARIABLE = "SERENO_COMMIT"
 WORLD_NOTED = "desk.world"
 
 
@@ -114,8 +111,8 @@ class Desk:
 
     @cached_property
     def git_commit(self) -> str:
-        """The code that runs: from the environment, else from git; `unknown` if neither knows."""
-        return os.environ.get(COMMIT_VARIABLE, "") or _commit_of_checkout() or "unknown"
+        """The code that runs; see `code_version`."""
+        return code_version()
 
     @property
     def launch(self) -> Launch:
@@ -197,18 +194,3 @@ def _keep_to_one_world(ledger: Ledger, world: str) -> None:
             found=noted.subject,
             wanted=world,
         )
-
-
-def _commit_of_checkout() -> str:
-    folder = Path(__file__).resolve().parent
-    try:
-        done = subprocess.run(  # noqa: S603 - fixed words
-            ["git", "-C", str(folder), "rev-parse", "--short=12", "HEAD"],  # noqa: S607
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=False,
-        )
-    except OSError:
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
