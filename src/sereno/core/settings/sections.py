@@ -176,7 +176,9 @@ class ModelSettings(Section):
     min_rows: int = Field(500, ge=100, description="fewer labelled rows refuse to train")
     trials: int = Field(6, ge=0, le=1000, description="Optuna trials a role; 0 takes the defaults")
     rounds: int = Field(300, ge=10, le=5000, description="most boosting rounds; early stopping takes fewer")
-    pooling: bool = Field(True, description="trees learn from the other traded series of the timeframe as well")
+    pooling: bool = Field(
+        True, description="trees learn from the other traded series of the timeframe as well"
+    )
     threads: int = Field(2, ge=1, le=256, description="threads of one training")
     seed: int = Field(17, ge=0, description="seed of everything random in training")
     max_age_days: float = Field(14.0, gt=0, description="an older model is reported")
@@ -327,7 +329,9 @@ class WalkForwardSettings(Section):
     """How the job `walkforward` and `sereno backtest` repeat the training."""
 
     folds: int = Field(4, ge=1, le=50, description="trainings, each on a longer past than the one before")
-    first_frac: float = Field(0.4, gt=0, lt=1, description="share of the rows that the first of them may know")
+    first_frac: float = Field(
+        0.4, gt=0, lt=1, description="share of the rows that the first of them may know"
+    )
     rounds: int = Field(
         150, ge=10, le=5000, description="most boosting rounds of one of them, within models.rounds"
     )
