@@ -16,7 +16,7 @@ import pytest
 from sereno.core.errors import TryLater
 from sereno.core.mode import Mode
 from sereno.ops.app import open_desk_ledger
-from sereno.ops.facts import lease_is_held
+from sereno.ops.facts import failures, lease_is_held
 from sereno.ops.lease import Heartbeat, Lease, lease_name
 from sereno.store.ledger.runs import RunStatus
 from tests.ops import running
@@ -134,7 +134,11 @@ def test_a_run_that_is_stopped_is_recorded_and_gives_its_lease_back(tmp_path: Pa
     process.communicate(timeout=running.PATIENCE_S)
     assert is_gone(worker)
     (record,) = records(tmp_path)
-    assert (record.status, record.error) == (RunStatus.ABANDONED, "stopped by SIGTERM")
+    assert (record.status, record.error) == (RunStatus.SKIPPED, "stopped by SIGTERM")
+    ledger = open_desk_ledger(settings_of(tmp_path))
+    with ledger.read() as tx:
+        assert failures(tx, "probe", Mode.PAPER) == 0, "whoever stops a run has not seen it fail"
+    ledger.close()
     assert not held(tmp_path)
 
 

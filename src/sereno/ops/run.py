@@ -46,7 +46,7 @@ class Outcome:
 class Finished:
     """How a run ended.
 
-    status       success, error, timeout or abandoned
+    status       success, error, timeout, or skipped when somebody stopped it
     wall_ms      host's time of the end
     duration_s   by a monotonic clock
     exit_code    what `sereno run` answers: 0 ok, 1 fault, 2 settings, 3 stop, 4 skip, 75 later, 124 time-out

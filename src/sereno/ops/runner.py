@@ -194,7 +194,7 @@ def _attend(worker: _Worker, job: Job, lease: Lease, run_id: str) -> tuple[Verdi
             return _understood(said, worker.reap())
     except _Stopped as stop:
         worker.end()
-        return _failed(str(stop), exit_code=143), "abandoned"
+        return _failed(str(stop), exit_code=143), "skipped"
 
 
 def _understood(said: bytes, status: int) -> tuple[Verdict, str]:

@@ -33,7 +33,10 @@ ENDED = "job_runs_ended"
 
 
 class RunStatus(StrEnum):
-    """`running` until the first of the others is recorded; that one stays."""
+    """`running` until the first of the others is recorded; that one stays.
+
+    `abandoned` is what ended without a word; `skipped` is what somebody stopped, which is no failure.
+    """
 
     RUNNING = "running"
     SUCCESS = "success"
