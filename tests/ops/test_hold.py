@@ -16,6 +16,7 @@ from sereno.core.errors import StopTrading, TryLater
 from sereno.ops.app import open_desk_ledger
 from sereno.ops.going import ROOM_LOOK_S, Going
 from sereno.ops.hold import Hold, Holding
+from sereno.ops.records import BALLAST_BYTES
 from sereno.store.ledger import Ledger, leases
 from tests.ops.running import settings_of
 from tests.ops.test_scheduler import Bench
@@ -175,6 +176,22 @@ def test_a_full_disk_is_told_once_with_its_remedy(tmp_path: Path, ledger: Ledger
     turns.free, turns.trouble = MUCH, None
     turns.turn()
     assert turns.said.lines[1:] == ["the disk has room again"]
+
+
+def test_the_ballast_that_was_given_up_is_no_room(tmp_path: Path, ledger: Ledger) -> None:
+    turns = Turns(tmp_path, ledger, free=0)
+    turns.turn()
+    turns.free = BALLAST_BYTES
+    turns.turn()
+    turns.free = 0
+    turns.turn()
+    assert len(turns.said.lines) == 1
+    ballast = settings_of(tmp_path).paths.run / "ballast"
+    assert not ballast.exists()
+    turns.free = 2 * BALLAST_BYTES
+    turns.turn()
+    assert turns.said.lines[1:] == ["the disk has room again"]
+    assert ballast.stat().st_size == BALLAST_BYTES, "kept back again for the next time"
 
 
 def test_a_console_that_cannot_be_written_does_not_end_the_desk(tmp_path: Path, ledger: Ledger) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -185,3 +186,23 @@ def test_nothing_of_ours_is_left_open(tmp_path: Path) -> None:
             for _ in range(5):
                 log.write("0123456789\n")
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+FULL = f"""
+import sys, structlog
+from pathlib import Path
+sys.path.insert(0, {str(ROOT)!r})
+from sereno.core.settings import LogSettings
+from sereno.ops.logs import Redactor, configure_logs, lines_lost, log_file
+configure_logs(LogSettings(), Redactor([]), stream=log_file(LogSettings(), Path("/dev/full")))
+log = structlog.get_logger("child")
+for number in range(7):
+    log.info("child.line", number=number)
+print(lines_lost())
+"""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_lines_that_a_full_disk_cannot_take_are_counted_and_flood_nobody() -> None:
+    done = subprocess.run([sys.executable, "-c", FULL], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("7\n", "")

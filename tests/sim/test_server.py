@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from sereno.core.clock import ClockFile, SimClock
 from sereno.core.errors import FixConfig
@@ -179,6 +180,27 @@ def test_the_clock_beats_until_the_simulator_leaves(
     clock = Counted(world.clock_start_ms)
     with Simulator(world, clock):
         assert clock.enough.wait(10)
+
+
+def test_a_beat_that_finds_no_room_ends_nothing(
+    world: GeneratedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sereno.sim.server.HEARTBEAT_S", 0.001)
+    enough = threading.Event()
+
+    class Cramped(SimulatedTime):
+        beats = 0
+
+        def beat(self) -> None:
+            self.beats += 1
+            if self.beats <= 3:
+                raise OSError(28, "No space left on device")
+            enough.set()
+
+    with capture_logs() as told, Simulator(world, Cramped(world.clock_start_ms)) as simulator:
+        assert enough.wait(10)
+        assert call(simulator.base_url + "/sim/clock")["now_ms"] == world.clock_start_ms
+    assert [line["event"] for line in told] == ["sim.time_stands"]
 
 
 def test_serving_until_told_to_leave(world: GeneratedWorld) -> None:

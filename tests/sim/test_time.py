@@ -136,3 +136,27 @@ def test_settings_say_how_fast_time_goes(world: GeneratedWorld) -> None:
     clock = make_time(SimSettings(seconds_per_candle=5.0), world, timeframe=Timeframe.H1)
     assert (clock.speed, clock.start_ms, clock.end_ms) == (720.0, world.clock_start_ms, world.end_ms)
     assert make_time(SimSettings(seconds_per_candle=0), world, timeframe=Timeframe.H1).speed == 0.0
+
+
+def test_a_full_disk_lets_time_stand_for_the_writer_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Readers stall without a heartbeat; were the writer to go on, they would jump once there is room."""
+    wall, path = HandWall(), tmp_path / "clock.json"
+    clock = SimulatedTime(START, speed=100.0, path=path, wall=wall)
+    clock.beat()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ClockFile, "write", full)
+        for _ in range(10):
+            wall.at += 1_000
+            with pytest.raises(OSError, match="No space"):
+                clock.beat()
+        with pytest.raises(OSError, match="No space"):
+            clock.step_to(START + DAY_MS)
+    told = ClockFile(path).read()
+    assert told is not None
+    assert clock.now_ms() == told.at(wall.at) == START + 100 * STALL_MS

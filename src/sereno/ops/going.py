@@ -21,9 +21,11 @@ from sereno.ops.guard import is_disk_full
 from sereno.ops.hold import Hold, Holding
 from sereno.ops.launch import end_children
 from sereno.ops.logs import lines_lost
+from sereno.ops.records import BALLAST_BYTES, ready_ballast
 from sereno.ops.scheduler import Scheduler
 
 ROOM_BYTES = 1024 * 1024
+AMPLE_BYTES = 2 * BALLAST_BYTES  # giving the ballast up makes some room, which must not look like help
 ROOM_LOOK_S = 5.0
 _log = structlog.get_logger("sereno.up")
 
@@ -86,12 +88,13 @@ class Going:
         if self.monotonic() < self._look_at:
             return
         self._look_at = self.monotonic() + ROOM_LOOK_S
-        full = self._free_bytes() < ROOM_BYTES
+        full = self._free_bytes() < (AMPLE_BYTES if self._full else ROOM_BYTES)
         if full and not self._full:
             self._tell_full()
         elif self._full and not full:
             self._say("the disk has room again")
             _log.warning("disk.has_room", log_lines_lost=lines_lost())
+            ready_ballast(self.settings.paths.run)
         self._full = full
 
     def _free_bytes(self) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
+from urllib.error import HTTPError
 
 import structlog
 
@@ -17,12 +18,14 @@ from sereno.core.errors import TryLater
 from sereno.core.mode import Mode
 from sereno.core.settings import Settings
 from sereno.ops.address import SIM_ADDRESS, read_address, sim_address
-from sereno.ops.launch import Launch
+from sereno.ops.launch import Launch, kill_tree
 
 START_S = 60.0
 LOOK_S = 0.05
 ANSWER_S = 10.0
 PAUSE_S = 1.0
+LOOK_ANSWER_S = 1.0
+MOST_SILENT_LOOKS = 15
 _log = structlog.get_logger("sereno.up")
 
 
@@ -39,6 +42,7 @@ class SimulatorChild:
     speed: float = 0.0
     _told_speed: float = 0.0
     _next_at: float = 0.0
+    _silent_looks: int = 0
 
     @classmethod
     def start(cls, settings: Settings, launch: Launch) -> SimulatorChild | None:
@@ -80,12 +84,13 @@ class SimulatorChild:
             ) from cause
 
     def keep(self) -> None:
-        """Start it again if it is gone, and let its time go at `speed`; after a pause where that failed.
+        """Start it again if it is gone or hangs, and let its time go at `speed`; after a pause where that failed.
 
         Raises TryLater when it failed.
         """
         if time.monotonic() < self._next_at:
             return
+        self._end_if_hung()
         self._next_at = time.monotonic() + PAUSE_S
         if self.child.poll() is not None:
             _log.error("sim.ended", status=self.child.returncode)
@@ -94,6 +99,28 @@ class SimulatorChild:
             self.wait_until_ready(lambda: False)
         if self.speed != self._told_speed:
             self._let_go()
+
+    def _end_if_hung(self) -> None:
+        """Kill it once it was silent so many times in a row: a stopped process cannot tell of itself."""
+        if self.child.poll() is not None or self._answers():
+            self._silent_looks = 0
+            return
+        self._silent_looks += 1
+        if self._silent_looks >= MOST_SILENT_LOOKS:
+            _log.error("sim.hung", silent_looks=self._silent_looks)
+            kill_tree(self.child)
+
+    def _answers(self) -> bool:
+        told = read_address(self.settings.paths.run / SIM_ADDRESS)
+        if told is None:
+            return False
+        try:
+            with urllib.request.urlopen(f"{told.url}/sim/clock", timeout=LOOK_ANSWER_S):  # noqa: S310
+                return True
+        except HTTPError:
+            return True
+        except (OSError, HTTPException):
+            return False
 
 
 def living_simulator(path: Path) -> str:

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import structlog
+
 from sereno.core.errors import FixConfig, TryLater
 from sereno.core.timeframe import UtcMs, iso
 from sereno.sim.faults import Faults
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 HEARTBEAT_S = 1.0
 START_TIMEOUT_S = 30.0
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_log = structlog.get_logger("sereno.sim")
 
 
 class Simulator:
@@ -52,6 +55,7 @@ class Simulator:
         self._leave: asyncio.Event | None = None
         self._ready = threading.Event()
         self._failure: BaseException | None = None
+        self._is_stalled = False
 
     @property
     def base_url(self) -> str:
@@ -151,7 +155,18 @@ class Simulator:
             try:
                 await asyncio.wait_for(leave.wait(), HEARTBEAT_S)
             except TimeoutError:
-                self.clock.beat()
+                self._beat()
+
+    def _beat(self) -> None:
+        """A full disk is told once: time stands until a later beat finds room."""
+        try:
+            self.clock.beat()
+        except OSError as cause:
+            if not self._is_stalled:
+                _log.warning("sim.time_stands", error=str(cause))
+            self._is_stalled = True
+        else:
+            self._is_stalled = False
 
 
 def _cannot_listen(cause: OSError, host: str, port: int) -> FixConfig:

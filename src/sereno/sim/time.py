@@ -115,8 +115,8 @@ class SimulatedTime:
             if at < now:
                 raise ValueError(f"time does not go back: {iso(at)} is before {iso(now)}")
             target = at if self.end_ms is None else min(at, self.end_ms)
-            self._seen = target
             self._re_anchor(target, self._anchor.speed)
+            self._seen = target
             return target
 
     def set_speed(self, speed: float) -> None:
@@ -145,6 +145,8 @@ class SimulatedTime:
             self._re_anchor(self._now(), speed)
 
     def _re_anchor(self, sim_ms: UtcMs, speed: float) -> None:
-        self._anchor = ClockAnchor(sim_ms, self._wall.now_ms(), speed, self.end_ms)
+        anchor = ClockAnchor(sim_ms, self._wall.now_ms(), speed, self.end_ms)
         if self._file:
-            self._file.write(self._anchor)
+            # First: on a full disk the writer's time stands with that of its readers.
+            self._file.write(anchor)
+        self._anchor = anchor

@@ -1,0 +1,64 @@
+"""The simulator as a child that hangs: `sereno up` sees from outside that it does not answer."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from sereno.core.errors import TryLater
+from sereno.core.settings import Settings
+from sereno.ops import simulator_child
+from sereno.ops.launch import Launch, kill_tree
+from sereno.ops.simulator_child import MOST_SILENT_LOOKS, SimulatorChild
+
+
+@pytest.fixture
+def simulator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatorChild]:
+    for name, value in {"PAUSE_S": 0.0, "LOOK_ANSWER_S": 0.2, "ANSWER_S": 0.2}.items():
+        monkeypatch.setattr(simulator_child, name, value)
+    settings = Settings.model_validate({"state_dir": tmp_path, "sim": {"port": 0}})
+    words = ("--set", f"state_dir={tmp_path}", "--set", "sim.port=0")
+    child = SimulatorChild.start(settings, Launch(words, settings.paths.logs))
+    assert child is not None
+    try:
+        child.wait_until_ready(lambda: False)
+        yield child
+    finally:
+        kill_tree(child.child)
+
+
+def test_one_that_is_stopped_is_asked_again_and_replaced_after_a_bound(simulator: SimulatorChild) -> None:
+    simulator.speed = 720.0
+    first = simulator.child
+    os.kill(first.pid, signal.SIGSTOP)
+    for _ in range(MOST_SILENT_LOOKS - 1):
+        with pytest.raises(TryLater, match=r"sim\.silent"):
+            simulator.keep()
+    assert simulator.child is first
+    with capture_logs() as told, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(simulator_child, "ANSWER_S", 10.0)
+        simulator.keep()
+    assert [line["event"] for line in told] == ["sim.hung", "sim.ended"]
+    assert first.poll() == -signal.SIGKILL
+    assert simulator.child.poll() is None
+    with capture_logs() as told:
+        simulator.keep()
+    assert told == [], "the new one answers, and its time goes"
+
+
+def test_one_that_is_silent_for_a_while_is_kept(simulator: SimulatorChild) -> None:
+    first = simulator.child
+    for _ in range(2):
+        os.kill(first.pid, signal.SIGSTOP)
+        for _ in range(MOST_SILENT_LOOKS - 1):
+            simulator.keep()
+        os.kill(first.pid, signal.SIGCONT)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(simulator_child, "LOOK_ANSWER_S", 10.0)
+            simulator.keep()
+    assert simulator.child is first
