@@ -69,6 +69,37 @@ def test_the_first_signal_is_noted_and_the_second_acts() -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
+INSIDE_POLARS = """
+import os, signal
+from sereno.ops.soak import Asked
+from sereno.ops.up import _Stop as Stop
+
+def interrupt(frame):
+    os.kill(os.getpid(), signal.SIGINT)
+    return frame
+
+def query():
+    import polars as pl
+    pl.LazyFrame({"a": [2, 1]}).map_batches(interrupt).sort("a").collect()
+
+with Asked() as asked:
+    query()
+    assert asked.heard()
+stop = Stop()
+stop.listen()
+query()
+assert stop.asked.is_set()
+"""
+
+
+def test_a_signal_while_polars_works_is_noted_and_interrupts_nothing() -> None:
+    """Polars, loaded after a handler, puts its own over it, which raises KeyboardInterrupt in the midst of a job."""
+    done = subprocess.run(
+        [sys.executable, "-c", INSIDE_POLARS], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_once_asked_only_what_follows_a_candle_is_still_done(tmp_path: Path) -> None:
     asked = Asked()
     with Desk(settings_of(tmp_path, SMALL), clock=FixedClock(NOW_MS)) as desk:

@@ -15,6 +15,7 @@ from sereno.ops.guard import guarded
 from sereno.ops.jobs import Job
 from sereno.ops.lease import Heartbeat, Lease, lease_name
 from sereno.ops.logs import Redactor, bound_output
+from sereno.ops.process import load_signal_takers
 from sereno.ops.records import Recorder, new_run_id, ready_ballast
 from sereno.ops.run import Finished, Run
 
@@ -24,6 +25,7 @@ _log = structlog.get_logger("sereno.runner")
 def run_daemon(settings: Settings, job: Job, options: tuple[str, ...]) -> Finished:
     """A daemon works in this process; a thread renews its lease while it shows life."""
     stop = threading.Event()
+    load_signal_takers()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     ready_ballast(settings.paths.run)

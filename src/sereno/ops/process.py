@@ -21,6 +21,14 @@ UNKNOWN = "-"
 _ENDED = ("Z", "X", "x")
 
 
+def load_signal_takers() -> None:
+    """Load what puts a handler of its own over ours for SIGINT; called before handlers are installed.
+
+    Polars does so when it is first imported: Ctrl-C would raise KeyboardInterrupt in the midst of a job.
+    """
+    import polars  # noqa: F401
+
+
 def holder_name(pid: int | None = None) -> str:
     """`host:boot:pid:start`: unique even when the number is used again, or the machine restarts."""
     number = os.getpid() if pid is None else pid

@@ -10,6 +10,7 @@ import structlog
 
 from sereno.core.settings import Settings
 from sereno.ops.address import SIM_ADDRESS, remove_address, write_address
+from sereno.ops.process import load_signal_takers
 
 if TYPE_CHECKING:
     from sereno.sim.server import Simulator
@@ -59,6 +60,7 @@ def serve_simulator(settings: Settings, *, standing: bool = False) -> None:
     from sereno.sim.server import serve_forever
 
     leave = threading.Event()
+    load_signal_takers()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: leave.set())
     world = world_of(settings)

@@ -23,6 +23,7 @@ from sereno.ops.facts import jobs_in_force
 from sereno.ops.jobs import Job, find_job, one_pass
 from sereno.ops.lease import Lease, lease_name
 from sereno.ops.logs import Redactor, configure_logs, log_file
+from sereno.ops.process import load_signal_takers
 from sereno.ops.progress import Tell
 from sereno.ops.run import Finished
 from sereno.ops.runner import run_inline
@@ -49,6 +50,7 @@ class Asked:
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> Self:
+        load_signal_takers()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             self._before[number] = signal.signal(number, self._note)
         return self

@@ -28,6 +28,7 @@ from sereno.ops.jobs import Job
 from sereno.ops.launch import Launch, end_children
 from sereno.ops.logs import Redactor, configure_logs, log_file
 from sereno.ops.overseer import LeaseOverseer
+from sereno.ops.process import load_signal_takers
 from sereno.ops.scheduler import Scheduler, quantum_ms
 from sereno.ops.simulate import speed_of
 from sereno.ops.simulator_child import SimulatorChild
@@ -53,6 +54,7 @@ class _Stop:
 
     def listen(self) -> None:
         """Take SIGINT and SIGTERM as that request."""
+        load_signal_takers()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._note)
 
