@@ -209,3 +209,12 @@ def test_development_candles_import_without_an_error(shared_data: Path) -> None:
     told = import_candles(path, series)
     assert told.errors == ()
     assert told.candles.low.min() == 0.0001
+
+
+def test_bad_rows_in_a_short_file_do_not_make_it_one_of_another_timeframe(tmp_path: Path) -> None:
+    path = tmp_path / "BTC_USDT-1h.csv"
+    rows = ["2024-01-01T00:00Z", "2024-01-01T01:00Z", "no date", "2024-01-01T03:00Z"]
+    path.write_text("date,open,high,low,close,volume\n" + "".join(f"{at},1,2,0.5,1,3\n" for at in rows))
+    imported = import_candles(path, H1)
+    assert len(imported.candles) == 3
+    assert [fault.row for fault in imported.errors] == [4]

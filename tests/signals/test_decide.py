@@ -234,3 +234,11 @@ def test_trap_b12_7_refusals_are_values_and_nothing_is_swallowed() -> None:
     assert decided(at=replace(AT, risk=REFUSED)).refusals[0] == Refusal(Reason.DAILY_LOSS, REFUSED.detail)
     with pytest.raises(ZeroDivisionError):
         decided(close=0.0)
+
+
+@pytest.mark.parametrize("about", [{"prob_up": 0.3, "prob_down": 0.3}, {"prob_up": 0.6, "prob_down": 0.3}])
+def test_a_missed_candle_says_so_whether_there_was_an_edge_or_not(about: dict[str, float]) -> None:
+    verdict = decided(**about, at=replace(AT, superseded=True))
+    assert (verdict.decision, verdict.reason) == (Decision.NO_TRADE, Reason.STALE_CANDLE)
+    assert (len(verdict.refusals) == 2) == (verdict.side is None)
+    assert "nobody decided when the candle closed" in verdict.detail

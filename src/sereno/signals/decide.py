@@ -130,16 +130,16 @@ def decide(
 
     On a spot market a short is always refused: coins that are not owned cannot be sold.
     """
-    entry = round_money(close)
+    entry, late = round_money(close), _too_late(signals, situation)
     if not (math.isfinite(atr) and atr > 0.0):
-        return _without_side(Reason.ATR_MISSING, "no average true range yet", entry)
+        return _without_side(Refusal(Reason.ATR_MISSING, "no average true range yet"), entry, late)
     edge = best_edge(forecast, atr, close, barriers=barriers, costs=costs)
     if edge is None:
-        return _without_side(
-            Reason.NO_EDGE, "neither side has a positive expected utility after costs", entry
-        )
+        nothing = Refusal(Reason.NO_EDGE, "neither side has a positive expected utility after costs")
+        return _without_side(nothing, entry, late)
     floors = floors_of(signals, regime)
     refusals = (
+        *late,
         *_circumstances(edge, signals, situation),
         *floor_refusals(edge, forecast.risk_score, floors),
     )
@@ -181,33 +181,30 @@ def floor_refusals(edge: Edge, risk_score: float, floors: Floors) -> tuple[Refus
     return tuple(found)
 
 
-def _circumstances(edge: Edge, signals: SignalSettings, at: Situation) -> tuple[Refusal, ...]:
-    found: list[Refusal] = []
+def _too_late(signals: SignalSettings, at: Situation) -> tuple[Refusal, ...]:
+    """The no of a candle whose moment has passed; it holds whichever side has an edge, or none."""
+    said = _lateness(signals, at)
+    return (Refusal(Reason.STALE_CANDLE, said),) if said else ()
+
+
+def _lateness(signals: SignalSettings, at: Situation) -> str:
     age_bars = (at.now - at.candle_ms) / at.timeframe.ms
     if at.stale:
-        found.append(Refusal(Reason.STALE_CANDLE, at.stale))
-    elif at.superseded:
-        found.append(
-            Refusal(
-                Reason.STALE_CANDLE,
-                f"nobody decided when the candle closed, {age_bars:.1f} bars ago, and a newer one has closed",
-            )
+        return at.stale
+    if at.superseded:
+        return f"nobody decided when the candle closed, {age_bars:.1f} bars ago, and a newer one has closed"
+    if age_bars >= signals.max_age_bars:
+        return f"the candle closed {age_bars:.1f} bars ago, {signals.max_age_bars:g} is too late"
+    if at.delay_s > signals.max_delay_s:
+        return (
+            f"decided {at.delay_s:.0f} s after the close, more than {signals.max_delay_s:g} s: "
+            "the entry's price is in the past"
         )
-    elif age_bars >= signals.max_age_bars:
-        found.append(
-            Refusal(
-                Reason.STALE_CANDLE,
-                f"the candle closed {age_bars:.1f} bars ago, {signals.max_age_bars:g} is too late",
-            )
-        )
-    elif at.delay_s > signals.max_delay_s:
-        found.append(
-            Refusal(
-                Reason.STALE_CANDLE,
-                f"decided {at.delay_s:.0f} s after the close, more than {signals.max_delay_s:g} s: "
-                "the entry's price is in the past",
-            )
-        )
+    return ""
+
+
+def _circumstances(edge: Edge, signals: SignalSettings, at: Situation) -> tuple[Refusal, ...]:
+    found: list[Refusal] = []
     if edge.side is Decision.SHORT and at.market is Market.SPOT:
         found.append(Refusal(Reason.SHORT_NOT_POSSIBLE, "a spot market cannot be sold short"))
     rest_ms = signals.cooldown_bars * at.timeframe.ms
@@ -232,20 +229,22 @@ def _check_again(edge: Edge, risk_score: float, floors: Floors) -> None:
         )
 
 
-def _without_side(reason: Reason, detail: str, entry: float) -> Verdict:
-    refusal = Refusal(reason, detail)
-    return Verdict(
-        Decision.NO_TRADE, None, reason, f"{reason}: {detail}", None, entry, None, None, None, (refusal,)
-    )
+def _without_side(refusal: Refusal, entry: float, late: tuple[Refusal, ...]) -> Verdict:
+    refusals = (*late, refusal)
+    reason = Reason(refusals[0].reason)
+    return Verdict(Decision.NO_TRADE, None, reason, _told(refusals), None, entry, None, None, None, refusals)
+
+
+def _told(refusals: tuple[Refusal, ...]) -> str:
+    return "; ".join(f"{r.reason}: {r.detail}" for r in refusals)
 
 
 def _refused(edge: Edge, refusals: tuple[Refusal, ...], entry: float) -> Verdict:
-    detail = "; ".join(f"{r.reason}: {r.detail}" for r in refusals)
     return Verdict(
         decision=Decision.NO_TRADE,
         side=edge.side,
         reason=Reason(refusals[0].reason),
-        detail=detail,
+        detail=_told(refusals),
         confidence=edge.probability,
         entry=entry,
         stop=None,

@@ -92,11 +92,12 @@ def _scaled(numbers: pl.Series) -> pl.Series:
 
 
 def _refuse_other_timeframe(stamps: I64, timeframe: Timeframe, path: Path) -> None:
-    """A file of 4h candles is no file of 1h candles with many gaps."""
+    """A file of 4h candles is no file of 1h candles with many gaps: no two of its rows are 1h apart."""
     steps = np.diff(np.unique(stamps))
     if not len(steps):
         return
-    usual = int(np.median(steps))
+    distances, counts = np.unique(steps, return_counts=True)
+    usual = int(distances[np.argmax(counts)])
     if usual != timeframe.ms:
         named = next((tf.value for tf in Timeframe if tf.ms == usual), f"{usual / 1000:g} s")
         raise FixConfig(

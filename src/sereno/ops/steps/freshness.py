@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from sereno.core.instrument import Series
 from sereno.core.mode import Mode
 from sereno.core.timeframe import UtcMs
 from sereno.ops.facts import lease_is_held
+from sereno.ops.guard import EXIT_LATER
 from sereno.ops.launch import end_children
 from sereno.ops.lease import lease_name
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 GRACE_S = 3.0
 LONGEST_WAIT_S = 120.0
+TRIES = 3  # one may find that another collector has just begun
 POLL_S = 0.1
 _log = structlog.get_logger("sereno.signals")
 
@@ -91,14 +92,15 @@ def collect_if_behind(
         if time.monotonic() > grace - GRACE_S / 2 and not _collector_runs(desk):
             break
         time.sleep(POLL_S)
-    deadline = time.monotonic() + LONGEST_WAIT_S
+    deadline, tries = time.monotonic() + LONGEST_WAIT_S, TRIES
     while behind(desk, series) and time.monotonic() < deadline and not stopping():
         alive()
         if _collector_runs(desk):
             time.sleep(POLL_S)
             continue
-        _run_collector(desk, alive, stopping, deadline)
-        return
+        tries -= 1
+        if _run_collector(desk, alive, stopping, deadline) != EXIT_LATER or not tries:
+            return
 
 
 def _collector_runs(desk: Desk) -> bool:
@@ -108,17 +110,15 @@ def _collector_runs(desk: Desk) -> bool:
 
 def _run_collector(
     desk: Desk, alive: Callable[[], None], stopping: Callable[[], bool], deadline: float
-) -> None:
+) -> int | None:
+    """Its exit status; EXIT_LATER when another collector runs just now."""
     child = desk.launch.start("collector", "run", "collector")
     try:
         while child.poll() is None and time.monotonic() < deadline and not stopping():
             alive()
             time.sleep(POLL_S)
     finally:
-        _finish(child)
-
-
-def _finish(child: subprocess.Popen[bytes]) -> None:
-    end_children((child,))
-    if child.returncode:
+        end_children((child,))
+    if child.returncode not in {0, EXIT_LATER}:
         _log.warning("signals.collector_failed", status=child.returncode)
+    return child.returncode
