@@ -189,8 +189,9 @@ def _keep_to_one_world(ledger: Ledger, world: str) -> None:
     if noted is not None and noted.subject != world:
         raise FixConfig(
             "ledger.other_world",
-            remedy="a database holds one simulated world: name another in ledger.database_url, or leave it "
-            "empty for one file a world",
+            remedy="a database holds one simulated world, and other [sim] settings or a release with another "
+            "generator make another: name another database in ledger.database_url, or leave it empty for one "
+            "file a world",
             found=noted.subject,
             wanted=world,
         )

@@ -44,8 +44,6 @@ import numpy as np
 from sereno.core.candle import Candles
 from sereno.core.timeframe import UtcMs
 
-FOREVER = 0
-
 
 class FaultKind(StrEnum):
     """What goes wrong; the table above says how."""
