@@ -135,13 +135,13 @@ def test_trap_a30_35_a_prometheus_that_reads_both_places_finds_each_series_in_on
     assert places == {False: (0, True), True: (1, False)}
 
 
-def test_a_textfile_of_an_earlier_setting_is_taken_away(tmp_path: Path) -> None:
-    for textfile in (True, False):
+def test_textfiles_of_an_earlier_setting_are_taken_away_by_whichever_job_ends_next(tmp_path: Path) -> None:
+    for textfile, job in ((True, "train"), (False, "features")):
         with Desk(settings_for(tmp_path, metrics={"textfile": textfile}), clock=FixedClock(NOW_MS)) as desk:
             recorder = Recorder(desk.ledger, desk.settings, desk.clock, Redactor.of(desk.settings))
-            recorder.end(recorder.start("features", f"r{textfile}"), Verdict(True, 1, None, 0, {}), "success")
+            recorder.end(recorder.start(job, f"r{textfile}"), Verdict(True, 1, None, 0, {}), "success")
             assert [path.name for path in desk.paths.metrics.glob("*.prom")] == (
-                ["sereno_features.prom"] if textfile else []
+                ["sereno_train.prom"] if textfile else []
             )
 
 

@@ -21,7 +21,7 @@ from sereno.ops.guard import EXIT_TIMEOUT, Verdict, is_disk_full
 from sereno.ops.logs import Redactor
 from sereno.ops.process import Life, holder_name, life_of
 from sereno.ops.run import Finished
-from sereno.ops.textfile import remove_textfile, write_textfile
+from sereno.ops.textfile import remove_textfiles, write_textfile
 from sereno.store.ledger import leases, runs
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class Recorder:
         if self.settings.metrics.textfile:
             write_textfile(folder, prefix, self.mode, run)
         else:
-            remove_textfile(folder, run.job)
+            remove_textfiles(folder)
 
 
 def _is_gone(tx: Tx, holder: str | None) -> bool:

@@ -36,9 +36,10 @@ def write_textfile(folder: Path, prefix: str, mode: str, run: Finished) -> Path:
     return path
 
 
-def remove_textfile(folder: Path, job: str) -> None:
-    """Take away what an earlier setting has left: node_exporter would tell it for ever."""
-    _path(folder, job).unlink(missing_ok=True)
+def remove_textfiles(folder: Path) -> None:
+    """Take away what an earlier setting has left, of every job: node_exporter would tell it for ever."""
+    for path in folder.glob("sereno_*.prom"):
+        path.unlink(missing_ok=True)
 
 
 def _path(folder: Path, job: str) -> Path:
