@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -58,15 +59,23 @@ def test_a_soak_that_is_ended_reports_what_it_did(tmp_path: Path, number: signal
     assert "INTERRUPTED" in (settings.paths.reports / "soak.html").read_text()
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Python's own handler of Ctrl-C; a shell that starts the tests in its background has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_the_first_signal_is_noted_and_the_second_acts() -> None:
-    before = signal.getsignal(signal.SIGINT)
     with Asked() as asked:
         assert not asked.heard()
         os.kill(os.getpid(), signal.SIGTERM)
         assert (asked.heard(), asked.word) == (True, "SIGTERM")
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 INSIDE_POLARS = """
