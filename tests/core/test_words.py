@@ -15,7 +15,7 @@ from sereno.core.errors import SkipThis, TryLater
 from sereno.core.forecast import Forecast
 from sereno.core.ids import digest_of, stable_id
 from sereno.core.instrument import Instrument, Market
-from sereno.core.money import floor_to_step, money, round_money
+from sereno.core.money import money, round_money
 from sereno.core.timeframe import DAY_MS, Timeframe, from_iso, iso
 
 MOMENTS = st.integers(min_value=0, max_value=4_102_444_800_000)
@@ -49,10 +49,6 @@ def test_money_is_the_rounded_float_exactly(value: float) -> None:
 def test_money_is_never_missing(value: float) -> None:
     with pytest.raises(ValueError):
         money(value)
-
-
-def test_quantities_go_down_to_the_lot() -> None:
-    assert floor_to_step(Decimal("0.123456"), Decimal("0.001")) == Decimal("0.123")
 
 
 @pytest.mark.parametrize("symbol", ["BTC/USDT", "btc/usdt", "BTC/USDT:USDT"])

@@ -7,7 +7,7 @@ and compiled code agree on; `money` turns such a float into the exact Decimal.
 from __future__ import annotations
 
 import math
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 
 MONEY_PLACES = 8
 _GRID = 10.0**MONEY_PLACES
@@ -27,8 +27,3 @@ def money(value: float) -> Decimal:
     if not math.isfinite(value):
         raise ValueError(f"not an amount of money: {value!r}")
     return Decimal(repr(round_money(value))).quantize(_QUANTUM)
-
-
-def floor_to_step(value: Decimal, step: Decimal) -> Decimal:
-    """The largest multiple of `step` that is not above `value`; `step` > 0."""
-    return (value / step).to_integral_value(rounding=ROUND_DOWN) * step
