@@ -20,9 +20,8 @@ from sereno.core.timeframe import HOUR_MS
 from sereno.models.contract import Role
 from sereno.ops.address import api_address, sim_address
 from sereno.ops.app import Desk
-from sereno.ops.facts import SIGNAL_ROUND
 from sereno.ops.invariants import INVARIANTS
-from sereno.ops.jobs import JOBS, Job, find_job
+from sereno.ops.jobs import JOBS, SIGNAL_ROUND, Job, find_job
 from sereno.store.ledger import runs, signals
 from sereno.store.ledger.runs import JobRun, RunStatus
 from tests.ops import desk_process

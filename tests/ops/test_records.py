@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from sereno.core.clock import FixedClock, WallClock
 from sereno.core.mode import Mode
-from sereno.ops.facts import SIGNAL_ROUND, failures
+from sereno.ops.facts import failures
+from sereno.ops.jobs import SIGNAL_ROUND
 from sereno.ops.logs import Redactor
 from sereno.ops.process import holder_name
-from sereno.ops.records import Recorder
+from sereno.ops.records import Recorder, new_run_id
 from sereno.store.ledger import Ledger, leases, runs
 from sereno.store.ledger.runs import RunStatus
 from tests.ops import running
@@ -74,3 +78,22 @@ def test_after_kill_9_the_next_pass_marks_exactly_that_run(tmp_path: Path) -> No
         SIGNAL_ROUND: RunStatus.RUNNING,
         "other": RunStatus.SUCCESS,
     }
+
+
+MOMENTS = st.integers(min_value=1, max_value=4_000_000_000_000)
+
+
+@given(MOMENTS, st.one_of(MOMENTS, st.integers(min_value=1, max_value=1000)))
+def test_run_ids_sort_by_the_millisecond_that_made_them(earlier: int, other: int) -> None:
+    later = other if other > earlier else earlier + other
+    assert new_run_id("train", earlier) < new_run_id("train", later)
+
+
+def test_of_two_runs_at_one_simulated_moment_the_later_is_the_newest(ledger: Ledger) -> None:
+    """A killed run and the one after it begin within one second, under a clock that stands."""
+    ids = [new_run_id("train", RUN.started_ms + ms) for ms in range(20)]
+    with ledger.begin() as tx:
+        for run_id in ids:
+            runs.start(tx, replace(RUN, run_id=run_id, job="train"))
+    with ledger.read() as tx:
+        assert [run.run_id for run in runs.latest(tx, "train")] == ids[::-1]

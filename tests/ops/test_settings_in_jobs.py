@@ -16,7 +16,7 @@ from sereno.core.settings.sections import VenueSettings, WalkForwardSettings
 from sereno.core.timeframe import DAY_MS, UtcMs
 from sereno.models.contract import Role
 from sereno.ops.app import Desk, open_desk_ledger
-from sereno.ops.facts import SIGNAL_ROUND
+from sereno.ops.jobs import SIGNAL_ROUND
 from sereno.ops.lease import lease_name
 from sereno.ops.run import Run
 from sereno.ops.steps import signals as signals_step

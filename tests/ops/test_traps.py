@@ -15,10 +15,9 @@ from sereno.core.clock import FixedClock
 from sereno.core.mode import Mode
 from sereno.core.timeframe import MINUTE_MS
 from sereno.ops.app import Desk
-from sereno.ops.facts import SIGNAL_ROUND
 from sereno.ops.first_pass import steps_of
 from sereno.ops.guard import Verdict, guarded
-from sereno.ops.jobs import JOBS, Job, find_job, jobs_of
+from sereno.ops.jobs import JOBS, SIGNAL_ROUND, Job, find_job, jobs_of
 from sereno.ops.run import Run
 from sereno.ops.schedule import every
 from sereno.ops.steps.anomaly import look_for_anomalies

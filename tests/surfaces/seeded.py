@@ -16,7 +16,7 @@ from sereno.core.settings import Settings
 from sereno.core.signal import Decision, Regime, Signal
 from sereno.core.timeframe import HOUR_MS, Timeframe, from_iso
 from sereno.ops.app import Desk
-from sereno.ops.facts import SIGNAL_ROUND
+from sereno.ops.jobs import SIGNAL_ROUND
 from sereno.ops.lease import Lease, lease_name
 from sereno.signals.make import signal_id_of
 from sereno.store.ledger import equity, model_versions, positions, risk_state, runs, signals

@@ -21,7 +21,6 @@ from sereno.store.ledger.runs import JobRun, RunStatus
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-SIGNAL_ROUND = "signals-pass"
 ENDED_SEEN = 20
 FAILED = (RunStatus.ERROR, RunStatus.TIMEOUT, RunStatus.ABANDONED)
 
@@ -30,7 +29,7 @@ FAILED = (RunStatus.ERROR, RunStatus.TIMEOUT, RunStatus.ABANDONED)
 class JobState:
     """A row of the table of jobs with what became of it.
 
-    last       newest run, ended or not; for `signals` the newest pass over the candles
+    last       newest run, ended or not; of a daemon that works in rounds the newest round
     last_well  newest run that succeeded
     alive      whether a daemon holds its lease; None for a timed job
     """
@@ -47,18 +46,13 @@ def jobs_in_force(settings: Settings) -> tuple[Job, ...]:
     return tuple(job for job in rows if job.name not in settings.jobs.disabled)
 
 
-def record_name(job: Job) -> str:
-    """Under which name a job's newest piece of work is recorded."""
-    return SIGNAL_ROUND if job.name == "signals" else job.name
-
-
 def job_states(tx: Connection, settings: Settings) -> tuple[JobState, ...]:
     """Every job in force."""
     return tuple(
         JobState(
             job,
-            last_run(tx, record_name(job), settings.mode),
-            last_run(tx, record_name(job), settings.mode, RunStatus.SUCCESS),
+            last_run(tx, job.recorded_as, settings.mode),
+            last_run(tx, job.recorded_as, settings.mode, RunStatus.SUCCESS),
             lease_is_held(tx, lease_name(settings.mode, job.name)) if job.is_daemon else None,
         )
         for job in jobs_in_force(settings)

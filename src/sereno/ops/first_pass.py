@@ -12,6 +12,7 @@ from sereno.core.instrument import Series
 from sereno.core.settings import Settings
 from sereno.ops.app import open_desk_ledger
 from sereno.ops.guard import EXIT_LATER, EXIT_OK
+from sereno.ops.jobs import JOBS, PATH, TRAIN, Job, find_job
 from sereno.ops.launch import Launch, end_children
 from sereno.ops.progress import read_progress
 from sereno.ops.runner import progress_file
@@ -22,16 +23,13 @@ if TYPE_CHECKING:
 POLL_S = 0.1
 
 
-def steps_of(*, trained: bool) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """(name, words) of each step; training is left out where every series has a served model."""
-    steps: list[tuple[str, tuple[str, ...]]] = [
-        ("collector", ("run", "collector")),
-        ("features", ("run", "features")),
-        ("train", ("run", "train")),
-        ("signals", ("infer",)),
-        ("positions", ("run", "positions")),
-    ]
-    return tuple(step for step in steps if not (trained and step[0] == "train"))
+def steps_of(*, trained: bool) -> tuple[tuple[Job, tuple[str, ...]], ...]:
+    """Each job along the path of the data, with the words that run it once.
+
+    Training is left out where every series has a served model.
+    """
+    path = (find_job(name, JOBS) for name in PATH if not (trained and name == TRAIN))
+    return tuple((job, ("infer",) if job.is_daemon else ("run", job.name)) for job in path)
 
 
 def first_pass(
@@ -42,15 +40,14 @@ def first_pass(
     Later steps run although earlier ones failed.
     """
     failed = []
-    for name, words in steps_of(trained=is_trained(settings)):
+    for job, words in steps_of(trained=is_trained(settings)):
         if stopping():
             break
-        status = _step(settings, launch, console, stopping, name, words)
+        status = _step(settings, launch, console, stopping, job, words)
         if status not in (EXIT_OK, EXIT_LATER) and not stopping():
-            failed.append(name)
-            console.say(
-                f"{name} failed: {_why(settings, name) or status}; more in {launch.logs / f'{name}.log'}"
-            )
+            failed.append(job.name)
+            log = launch.logs / f"{job.name}.log"
+            console.say(f"{job.name} failed: {_why(settings, job) or status}; more in {log}")
     console.first_report()
     if stopping():
         return tuple(failed)
@@ -72,7 +69,7 @@ def _skipped_by_training(settings: Settings) -> dict[str, str]:
 
     ledger = open_desk_ledger(settings)
     with ledger.read() as tx:
-        run = last_ended(tx, "train", settings.mode)
+        run = last_ended(tx, TRAIN, settings.mode)
     ledger.close()
     skipped = run.details.get("skipped") if run else None
     return {str(key): str(why) for key, why in skipped.items()} if isinstance(skipped, dict) else {}
@@ -83,32 +80,32 @@ def _step(
     launch: Launch,
     console: Console,
     stopping: Callable[[], bool],
-    name: str,
+    job: Job,
     words: tuple[str, ...],
 ) -> int:
-    told = progress_file(settings, "signals-pass" if name == "signals" else name).path
+    told = progress_file(settings, job.recorded_as).path
     began = time.monotonic()
-    child = launch.start(name, *words)
+    child = launch.start(job.name, *words)
     try:
-        with console.step(name) as show:
+        with console.step(job.name) as show:
             while child.poll() is None and not stopping():
                 show(read_progress(told))
                 time.sleep(POLL_S)
     finally:
         end_children((child,))
     if child.returncode == 0:
-        console.say(f"{name} done in {time.monotonic() - began:.1f} s")
+        console.say(f"{job.name} done in {time.monotonic() - began:.1f} s")
     return int(child.returncode)
 
 
-def _why(settings: Settings, name: str) -> str:
+def _why(settings: Settings, job: Job) -> str:
     """What the step's record says of its failure; nothing when it left none."""
-    from sereno.ops.facts import SIGNAL_ROUND, last_ended
+    from sereno.ops.facts import last_ended
 
     try:
         ledger = open_desk_ledger(settings)
         with closing(ledger), ledger.read() as tx:
-            run = last_ended(tx, SIGNAL_ROUND if name == "signals" else name, settings.mode)
+            run = last_ended(tx, job.recorded_as, settings.mode)
     except SerenoError as cause:
         return str(cause)
     return run.error or "" if run else ""

@@ -13,6 +13,19 @@ from sereno.ops.schedule import SUNDAY, Schedule, daily, every, first_weekday, h
 
 HOUR_S = 3600
 
+# Names that other code has to say; nobody else spells one out.
+COLLECTOR = "collector"
+FEATURES = "features"
+TRAIN = "train"
+SIGNALS = "signals"
+SIGNAL_ROUND = "signals-pass"
+POSITIONS = "positions"
+ANOMALY = "anomaly"
+DASHBOARD = "dashboard"
+
+PATH = (COLLECTOR, FEATURES, TRAIN, SIGNALS, POSITIONS)
+"""The jobs that carry a candle to a position, in the order in which the data walks."""
+
 
 @dataclass(frozen=True, slots=True)
 class Daemon:
@@ -30,6 +43,7 @@ class Job:
                 life for that long
     arguments   further words for the function
     catch_up    whether one run is made after downtime that swallowed a firing
+    round_name  under which each round of a daemon is recorded; empty where a run is one piece of work
     """
 
     name: str
@@ -39,6 +53,12 @@ class Job:
     function: str
     arguments: tuple[str, ...] = ()
     catch_up: bool = True
+    round_name: str = ""
+
+    @property
+    def recorded_as(self) -> str:
+        """Under which name its newest piece of work is recorded."""
+        return self.round_name or self.name
 
     @property
     def is_daemon(self) -> bool:
@@ -55,35 +75,36 @@ class Job:
 
 JOBS: tuple[Job, ...] = (
     Job(
-        "collector",
+        COLLECTOR,
         "collects closed candles, repairs gaps, checks quality",
         every(15),
         2 * HOUR_S,
         "sereno.ops.steps.collector:collect",
     ),
     Job(
-        "features",
+        FEATURES,
         "computes features and labels, checks and stores them",
         hourly(3, minute=10),
         HOUR_S,
         "sereno.ops.steps.features:compute_features",
     ),
     Job(
-        "train",
+        TRAIN,
         "trains, calibrates and judges the models of every series",
         weekly(SUNDAY, 2, 0),
         6 * HOUR_S,
         "sereno.ops.steps.train:train",
     ),
     Job(
-        "signals",
+        SIGNALS,
         "decides on each closed candle and writes signal.json",
         Daemon("candle closes, at the latest every jobs.signal_loop_s"),
         600,
         "sereno.ops.steps.signals:signals_daemon",
+        round_name=SIGNAL_ROUND,
     ),
     Job(
-        "positions",
+        POSITIONS,
         "advances paper positions over closed candles",
         every(5),
         600,
@@ -97,14 +118,14 @@ JOBS: tuple[Job, ...] = (
         "sereno.ops.steps.walkforward:walk_forward",
     ),
     Job(
-        "anomaly",
+        ANOMALY,
         "looks for stale data, silent or one-sided signals, old models, losses, failed jobs; lets old records go",
         hourly(6, minute=37),
         600,
         "sereno.ops.steps.anomaly:look_for_anomalies",
     ),
     Job(
-        "dashboard",
+        DASHBOARD,
         "serves the HTTP API",
         Daemon("requests"),
         120,
@@ -128,7 +149,7 @@ def daily_signals(at: str) -> Job:
 def one_pass(symbols: tuple[str, ...] = ()) -> Job:
     """What the signals daemon does at each close, as a run of its own: behind `sereno infer`."""
     return Job(
-        "signals-pass",
+        SIGNAL_ROUND,
         "one decision on each series",
         every(15),
         600,

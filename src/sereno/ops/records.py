@@ -27,14 +27,19 @@ from sereno.store.ledger import leases, runs
 if TYPE_CHECKING:
     from sereno.store.ledger import Ledger, Tx
 
+_COMPACT = str.maketrans("", "", "-:")
 BALLAST_BYTES = 4 * 1024 * 1024
 _log = structlog.get_logger("sereno.runner")
 
 
-def new_run_id(job: str) -> str:
-    """Unique, and sorted by the host's time."""
-    moment = iso(WallClock().now_ms()).replace("-", "").replace(":", "").partition(".")[0].rstrip("Z")
-    return f"{job}-{moment}Z-{secrets.token_hex(3)}"
+def new_run_id(job: str, wall_ms: UtcMs | None = None) -> str:
+    """Unique, and sorted by the host's time to the millisecond.
+
+    Runs that begin at one moment of a standing simulated clock are told apart by it alone.
+    """
+    now = WallClock().now_ms() if wall_ms is None else wall_ms
+    moment = iso(now - now % 1000).translate(_COMPACT).removesuffix("Z")
+    return f"{job}-{moment}.{now % 1000:03}Z-{secrets.token_hex(3)}"
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from sereno.core.timeframe import UtcMs, iso
 from sereno.ops.address import api_address
 from sereno.ops.entries import desk_moment, entry_facts
 from sereno.ops.facts import JobState, job_states, world_ended_ms
+from sereno.ops.jobs import COLLECTOR
 from sereno.store.ledger import equity, positions, signals
 from sereno.watch.checks import Noticed
 from sereno.watch.entries import entries_blocked
@@ -115,7 +116,7 @@ def _next_firings(
 
 def _newest_candles(states: tuple[JobState, ...]) -> dict[str, str]:
     """Newest candle by series, as the collector last told it: the console need not open the lake."""
-    run = next((s.last_well for s in states if s.job.name == "collector"), None)
+    run = next((s.last_well for s in states if s.job.name == COLLECTOR), None)
     series = run.details.get("series") if run else None
     if not isinstance(series, dict):
         return {}

@@ -20,7 +20,18 @@ from sereno.core.timeframe import HOUR_MS, UtcMs, iso
 from sereno.ops.app import Desk
 from sereno.ops.bars import bars
 from sereno.ops.facts import jobs_in_force
-from sereno.ops.jobs import Job, find_job, one_pass
+from sereno.ops.jobs import (
+    COLLECTOR,
+    DASHBOARD,
+    FEATURES,
+    POSITIONS,
+    SIGNAL_ROUND,
+    SIGNALS,
+    TRAIN,
+    Job,
+    find_job,
+    one_pass,
+)
 from sereno.ops.lease import Lease, lease_name
 from sereno.ops.logs import Redactor, configure_logs, log_file
 from sereno.ops.process import load_signal_takers
@@ -35,7 +46,7 @@ if TYPE_CHECKING:
     from sereno.sim.server import Simulator
 
 LEASE_S = 86_400.0
-FIRST = ("collector", "positions", "signals-pass")
+FIRST = (COLLECTOR, POSITIONS, SIGNAL_ROUND)
 REPORT = "soak.html"
 
 
@@ -145,9 +156,9 @@ def soak(settings: Settings, span_ms: int) -> int:
                 end=iso(world.end_ms),
             )
         jobs = tuple(
-            _passes(settings) if job.name == "signals" else job
+            _passes(settings) if job.name == SIGNALS else job
             for job in jobs_in_force(settings)
-            if job.name != "dashboard"
+            if job.name != DASHBOARD
         )
         soaking = Soak(desk, jobs, start, start + span_ms)
         _hold_leases(desk, opened)
@@ -189,7 +200,7 @@ def _run(soaking: Soak, simulator: Simulator, tell: Tell) -> None:
     desk = soaking.desk
     settle_ms = round(desk.settings.candles.settle_s * 1000) + 1
     in_force = {job.name for job in soaking.jobs}
-    for name in ("collector", "positions", "features", "train", "signals-pass"):
+    for name in (COLLECTOR, POSITIONS, FEATURES, TRAIN, SIGNAL_ROUND):
         if name in in_force and not soaking.asked.heard():
             soaking.fire(find_job(name, soaking.jobs))
     hours = max(1, (soaking.end_ms - soaking.start_ms) // HOUR_MS)

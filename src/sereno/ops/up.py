@@ -24,7 +24,7 @@ from sereno.ops.facts import jobs_in_force, last_run, last_starts, world_ended_m
 from sereno.ops.first_pass import first_pass, is_trained
 from sereno.ops.going import Going
 from sereno.ops.hold import Hold
-from sereno.ops.jobs import Job
+from sereno.ops.jobs import COLLECTOR, TRAIN, Job
 from sereno.ops.launch import Launch, end_children
 from sereno.ops.logs import Redactor, configure_logs, log_file
 from sereno.ops.overseer import LeaseOverseer
@@ -210,11 +210,11 @@ class _Training:
         if self.done:
             return
         with self.ledger.read() as tx:
-            collected = last_run(tx, "collector", self.settings.mode, RunStatus.SUCCESS)
-            trained = last_run(tx, "train", self.settings.mode)
+            collected = last_run(tx, COLLECTOR, self.settings.mode, RunStatus.SUCCESS)
+            trained = last_run(tx, TRAIN, self.settings.mode)
             due = collected is not None and (trained is None or self._may_try_again(tx, trained, collected))
         if due:
-            job = next((job for job in self.scheduler.timed if job.name == "train"), None)
+            job = next((job for job in self.scheduler.timed if job.name == TRAIN), None)
             if job is not None and self.scheduler.fire(job):
                 _log.info("train.not_waiting", remedy="some series has no model yet")
 
@@ -224,7 +224,7 @@ class _Training:
             return False
         if self.scheduler.clock.now_ms() - trained.started_ms >= RETRY_MS:
             return True
-        cycles = runs.latest(tx, "collector", CYCLES_SEEN)
+        cycles = runs.latest(tx, COLLECTOR, CYCLES_SEEN)
         return not any(
             cycle.mode is self.settings.mode
             and cycle.status is RunStatus.SUCCESS

@@ -17,8 +17,8 @@ from sereno.core.instrument import Series
 from sereno.core.timeframe import DAY_MS, UtcMs, iso
 from sereno.ops import retention
 from sereno.ops.entries import entry_facts
-from sereno.ops.facts import job_states, last_ended, record_name
-from sereno.ops.jobs import Job
+from sereno.ops.facts import job_states, last_ended
+from sereno.ops.jobs import COLLECTOR, Job
 from sereno.ops.logs import Redactor
 from sereno.ops.run import Outcome, Run
 from sereno.ops.scheduler import quantum_ms
@@ -76,8 +76,8 @@ def look(desk: Desk, now: UtcMs) -> tuple[Noticed, ...]:
         trips = positions.recent(tx, desk.mode, desk.account, TRIPS_SEEN, closed_only=True)
         curve = equity.series(tx, desk.mode, desk.account)
         jobs = [_job_facts(desk, tx, state.job, state.alive, now) for state in job_states(tx, settings)]
-        cycle = last_ended(tx, "collector", desk.mode)
-        cycles = [r for r in runs.latest(tx, "collector", CYCLES_SEEN) if r.mode is desk.mode]
+        cycle = last_ended(tx, COLLECTOR, desk.mode)
+        cycles = [r for r in runs.latest(tx, COLLECTOR, CYCLES_SEEN) if r.mode is desk.mode]
         entries = entry_facts(tx, desk.mode, desk.account, now)
     settle_ms = round(settings.candles.settle_s * 1000)
     ok, failed = _counts(cycle, of=len(series))
@@ -176,7 +176,7 @@ def _damaged_model(desk: Desk, role: str, series: Series) -> Noticed | None:
 def _job_facts(desk: Desk, tx: Connection, job: Job, alive: bool | None, now: UtcMs) -> checks.JobFacts:
     ended = [
         run
-        for run in runs.latest(tx, record_name(job), RUNS_SEEN)
+        for run in runs.latest(tx, job.recorded_as, RUNS_SEEN)
         if run.mode is desk.mode and run.status is not RunStatus.RUNNING
     ]
     going = [run for run in runs.running(tx, job.name) if run.mode is desk.mode and not job.is_daemon]

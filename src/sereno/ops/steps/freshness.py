@@ -15,6 +15,7 @@ from sereno.core.mode import Mode
 from sereno.core.timeframe import UtcMs
 from sereno.ops.facts import lease_is_held
 from sereno.ops.guard import EXIT_LATER
+from sereno.ops.jobs import COLLECTOR
 from sereno.ops.launch import end_children
 from sereno.ops.lease import lease_name
 
@@ -105,14 +106,14 @@ def collect_if_behind(
 
 def _collector_runs(desk: Desk) -> bool:
     with desk.ledger.read() as tx:
-        return lease_is_held(tx, lease_name(desk.mode, "collector"))
+        return lease_is_held(tx, lease_name(desk.mode, COLLECTOR))
 
 
 def _run_collector(
     desk: Desk, alive: Callable[[], None], stopping: Callable[[], bool], deadline: float
 ) -> int | None:
     """Its exit status; EXIT_LATER when another collector runs just now."""
-    child = desk.launch.start("collector", "run", "collector")
+    child = desk.launch.start(COLLECTOR, "run", COLLECTOR)
     try:
         while child.poll() is None and time.monotonic() < deadline and not stopping():
             alive()

@@ -11,7 +11,7 @@ import structlog
 from sereno.core.errors import SerenoError, SkipThis, StopTrading, TryLater
 from sereno.core.instrument import Series
 from sereno.core.timeframe import UtcMs, iso
-from sereno.ops.facts import SIGNAL_ROUND
+from sereno.ops.jobs import SIGNAL_ROUND
 from sereno.ops.run import Outcome, Run
 from sereno.ops.steps.freshness import collect_if_behind, newest_due_close
 from sereno.ops.steps.positions import advance

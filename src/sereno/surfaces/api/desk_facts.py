@@ -8,15 +8,14 @@ from sereno.core.mode import Mode
 from sereno.ops.app import Desk
 from sereno.ops.entries import desk_moment, entry_facts
 from sereno.ops.facts import (
-    SIGNAL_ROUND,
     duration_s,
     ended_wall_s,
     failures,
     job_states,
     last_ended,
     last_run,
-    record_name,
 )
+from sereno.ops.jobs import COLLECTOR, SIGNAL_ROUND
 from sereno.store.ledger import counters, equity, positions, runs
 from sereno.store.ledger.runs import JobRun, RunStatus
 from sereno.surfaces.metrics import DeskFacts, JobGauge
@@ -29,14 +28,14 @@ def read_facts(desk: Desk) -> DeskFacts:
     """One consistent look."""
     with desk.ledger.read() as tx:
         states = job_states(tx, desk.settings)
-        good_ingestion = last_run(tx, "collector", desk.mode, RunStatus.SUCCESS)
+        good_ingestion = last_run(tx, COLLECTOR, desk.mode, RunStatus.SUCCESS)
         good_pass = last_run(tx, SIGNAL_ROUND, desk.mode, RunStatus.SUCCESS)
         point = equity.latest(tx, desk.mode, desk.account)
         entries = entry_facts(tx, desk.mode, desk.account, desk_moment(desk.clock))
         return DeskFacts(
             mode=desk.mode,
-            ingestion=_gauge(last_ended(tx, "collector", desk.mode)),
-            ingestion_failures=failures(tx, "collector", desk.mode),
+            ingestion=_gauge(last_ended(tx, COLLECTOR, desk.mode)),
+            ingestion_failures=failures(tx, COLLECTOR, desk.mode),
             signal_pass=_gauge(last_ended(tx, SIGNAL_ROUND, desk.mode)),
             signal_failures=failures(tx, SIGNAL_ROUND, desk.mode),
             last_ingestion_wall_s=ended_wall_s(good_ingestion),
@@ -44,7 +43,7 @@ def read_facts(desk: Desk) -> DeskFacts:
             jobs=tuple(
                 gauge
                 for s in (() if desk.settings.metrics.textfile else states)
-                if (gauge := _gauge(last_ended(tx, record_name(s.job), desk.mode), s.job.name))
+                if (gauge := _gauge(last_ended(tx, s.job.recorded_as, desk.mode), s.job.name))
             ),
             ended=_ended(tx, desk.mode),
             daemons=tuple((s.job.name, bool(s.alive)) for s in states if s.job.is_daemon),

@@ -14,6 +14,7 @@ from sereno.core.timeframe import UtcMs
 from sereno.ops.app import Desk
 from sereno.ops.entries import desk_moment, entry_facts
 from sereno.ops.facts import jobs_in_force, lease_is_held, world_ended_ms
+from sereno.ops.jobs import DASHBOARD
 from sereno.ops.lease import lease_name
 from sereno.ops.logs import Redactor
 from sereno.ops.snapshot import ended_words
@@ -24,7 +25,6 @@ from sereno.watch.entries import entries_blocked
 LOCK_WAIT_S = 1.5
 BEAT_S = 30.0
 LEAST_FREE_BYTES = 32 * 1024 * 1024
-OWN = "dashboard"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Beats:
         self._well[name] = time.monotonic()
 
 
-def look(desk: Desk, *, own: str | None = OWN, beats: Beats | None = None) -> Health:
+def look(desk: Desk, *, own: str | None = DASHBOARD, beats: Beats | None = None) -> Health:
     """Ask ledger, lake, disk, clock, daemons and entries.
 
     own    the daemon that asks, which lives

@@ -5,7 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from sereno.ops.facts import FAILED, SIGNAL_ROUND, job_states, last_run, world_ended_ms
+from sereno.ops.facts import FAILED, job_states, last_run, world_ended_ms
+from sereno.ops.jobs import COLLECTOR, FEATURES, POSITIONS, SIGNAL_ROUND, TRAIN
 from sereno.ops.served import pointers
 from sereno.store.ledger import model_versions, runs
 from sereno.surfaces.api import health as checks
@@ -67,11 +68,11 @@ def last_runs(desk: TheDesk) -> LastRunShape:
         recent = [r for r in runs.latest(tx, None, 200) if r.mode is desk.mode and r.status in FAILED]
         return LastRunShape(
             world_ended=moment(ended),
-            ingestion=newest("collector"),
-            features=newest("features"),
-            training=newest("train"),
+            ingestion=newest(COLLECTOR),
+            features=newest(FEATURES),
+            training=newest(TRAIN),
             signals=newest(SIGNAL_ROUND),
-            positions=newest("positions"),
+            positions=newest(POSITIONS),
             failed=[RunShape.of(run) for run in recent[:10]],
         )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from sereno.core.errors import FixConfig
 from sereno.core.mode import Mode
 from sereno.core.timeframe import DAY_MS, HOUR_MS, MINUTE_MS, UtcMs, from_iso
-from sereno.ops.jobs import JOBS, Job, find_job, jobs_of, one_pass
+from sereno.ops.jobs import COLLECTOR, JOBS, TRAIN, Job, find_job, jobs_of, one_pass
 from sereno.surfaces.cli import context
 
 SPANS_MS = {"m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS, "w": 7 * DAY_MS}
@@ -67,7 +67,7 @@ def train(role: str, symbols: tuple[str, ...]) -> int:
     """Train under the same lease, record and time-out as the job."""
     if role not in ("", "trend", "return", "risk"):
         raise FixConfig("train.role", remedy="choose trend, return or risk", given=role)
-    job = find_job("train", JOBS)
+    job = find_job(TRAIN, JOBS)
     return _run_watched(replace(job, arguments=(role, *_known(symbols))))
 
 
@@ -122,7 +122,7 @@ def import_candles(
     pipe = None if sys.stdout.isatty() else sys.stdout
     with (
         Desk(settings) as desk,
-        turn_of(desk, "collector", patience_s=patience_s, waiting=_say_waiting) as ours,
+        turn_of(desk, COLLECTOR, patience_s=patience_s, waiting=_say_waiting) as ours,
         bars() as tell,
     ):
         for file in import_files(desk, path, told, form, tell=tell, still_ours=ours):
