@@ -14,6 +14,7 @@ import sereno
 from sereno.core.clock import FixedClock
 from sereno.core.mode import Mode
 from sereno.core.timeframe import MINUTE_MS
+from sereno.ops import jobs as table
 from sereno.ops.app import Desk
 from sereno.ops.first_pass import steps_of
 from sereno.ops.guard import Verdict, guarded
@@ -63,8 +64,10 @@ def calls_of(*names: str) -> list[ast.Call]:
 
 
 def words_of(call: ast.Call) -> tuple[str, ...]:
-    """The arguments that are plain texts."""
-    return tuple(a.value for a in call.args if isinstance(a, ast.Constant) and isinstance(a.value, str))
+    """The arguments that are plain texts, or names that the table of jobs gives."""
+    named = {name: value for name, value in vars(table).items() if isinstance(value, str)}
+    words = (named.get(a.id) if isinstance(a, ast.Name) else getattr(a, "value", None) for a in call.args)
+    return tuple(word for word in words if isinstance(word, str))
 
 
 def test_trap_b12_12_whatever_run_is_asked_for_is_a_run_that_is_recorded() -> None:

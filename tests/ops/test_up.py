@@ -25,10 +25,11 @@ from tests.surfaces.seeded import NOW_MS, _run, seeded_desk
 
 
 def test_training_is_left_out_when_there_are_models() -> None:
-    assert [name for name, _ in steps_of(trained=False)] == [
-        "collector", "features", "train", "signals", "positions",
-    ]  # fmt: skip
-    assert "train" not in [name for name, _ in steps_of(trained=True)]
+    def names(*, trained: bool) -> list[str]:
+        return [job.name for job, _ in steps_of(trained=trained)]
+
+    assert names(trained=False) == ["collector", "features", "train", "signals", "positions"]
+    assert "train" not in names(trained=True)
 
 
 def test_a_desk_without_models_trains_as_soon_as_there_are_candles(tmp_path: Path) -> None:
