@@ -14,10 +14,12 @@ from hypothesis import settings as trying
 from hypothesis import strategies as st
 
 from sereno.core.settings import LogSettings
+from sereno.ops.app import open_desk_ledger
 from sereno.ops.launch import Launch, end_children, start_logged
+from sereno.ops.lease import Lease, lease_name
 from sereno.ops.log_file import LOG_VARIABLE, RotatingFile, aside, own_output
 from sereno.ops.logs import log_file
-from tests.ops.running import PATIENCE_S, ROOT, until
+from tests.ops.running import PATIENCE_S, ROOT, settings_of, until
 
 LIMIT = 4096
 KEPT = 2
@@ -206,3 +208,25 @@ print(lines_lost())
 def test_lines_that_a_full_disk_cannot_take_are_counted_and_flood_nobody() -> None:
     done = subprocess.run([sys.executable, "-c", FULL], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("7\n", "")
+
+
+SPEAKERS = {
+    "a job that another process runs": ("run", "collector"),
+    "a job without a simulator": ("run", "signals"),
+    "settings that are refused": ("--set=venue.nme=x", "run", "collector"),
+    "an inference that cannot be": ("infer",),
+}
+
+
+@pytest.mark.parametrize("words", SPEAKERS.values(), ids=SPEAKERS.keys())
+def test_every_line_of_a_childs_log_is_an_event(words: tuple[str, ...], tmp_path: Path) -> None:
+    """What a person would read on a terminal is for programs here."""
+    settings = settings_of(tmp_path, mode="sim")
+    ledger = open_desk_ledger(settings)
+    assert Lease(ledger, lease_name(settings.mode, "collector"), ttl_s=60).take()
+    child = Launch((f"--set=state_dir={tmp_path}",), tmp_path / "logs").start("child", *words)
+    assert child.wait(PATIENCE_S) != 0
+    lines = (tmp_path / "logs" / "child.log").read_text().splitlines()
+    assert lines
+    assert all(json.loads(line)["event"] for line in lines)
+    ledger.close()

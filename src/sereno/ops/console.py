@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
 from sereno.core.clock import Clock
@@ -14,6 +16,7 @@ from sereno.ops.snapshot import Snapshot, take_snapshot
 
 if TYPE_CHECKING:
     from rich.live import Live
+    from rich.progress import TaskID
 
     from sereno.ops.scheduler import Scheduler
     from sereno.store.ledger import Ledger
@@ -23,17 +26,56 @@ REFRESH_S = 1.0
 PLAIN_S = 30.0
 
 
-class Console:
-    """The face on a terminal."""
+class Console(ABC):
+    """What both faces share: a table is opened once, then drawn again from a fresh snapshot."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._take: Callable[[], Snapshot] | None = None
+        self._shown_at = 0.0
+
+    @abstractmethod
+    def say(self, text: str) -> None:
+        """One line."""
+
+    @abstractmethod
+    def step(self, name: str) -> AbstractContextManager[Show]:
+        """How far one step is."""
+
+    def first_report(self) -> None:
+        """Where the first report lies."""
+        for path in sorted(self._settings.paths.reports.glob("*.html")):
+            self.say(f"report: {path}")
+
+    def open_table(self, ledger: Ledger, clock: Clock, scheduler: Scheduler) -> None:
+        """Begin to show the desk."""
+        self._take = lambda: take_snapshot(self._settings, ledger, clock, scheduler)
+
+    @abstractmethod
+    def refresh(self) -> None:
+        """Show the desk as it is now, if it is time to."""
+
+    def close(self) -> None:
+        """Show it no more."""
+        self._take = None
+
+    def _snapshot_every(self, seconds: float) -> Snapshot | None:
+        """A fresh one; None before its time, or while nothing is shown."""
+        if self._take is None or time.monotonic() - self._shown_at < seconds:
+            return None
+        self._shown_at = time.monotonic()
+        return self._take()
+
+
+class TerminalConsole(Console):
+    """The face on a terminal: bars and a live table."""
 
     def __init__(self, settings: Settings) -> None:
         from rich.console import Console as RichConsole
 
-        self._settings = settings
+        super().__init__(settings)
         self._rich = RichConsole()
         self._live: Live | None = None
-        self._take: Callable[[], Snapshot] | None = None
-        self._shown_at = 0.0
 
     def say(self, text: str) -> None:
         """One line."""
@@ -60,44 +102,37 @@ class Console:
         )
         with Progress(*columns, console=self._rich, transient=True) as progress:
             whole = progress.add_task(name, total=None)
-            known: dict[str, int] = {}
+            known: dict[str, TaskID] = {}
 
             def show(tasks: Mapping[str, tuple[int, int]]) -> None:
                 for label, (done, total) in tasks.items():
                     if label not in known:
-                        known[label] = len(known)
-                        known[label] = int(progress.add_task(f"  {label}", total=max(total, 1)))
-                    progress.update(_task(known[label]), completed=done, total=max(total, 1))
+                        known[label] = progress.add_task(f"  {label}", total=max(total, 1))
+                    progress.update(known[label], completed=done, total=max(total, 1))
                 progress.update(whole, description=name)
 
             yield show
-
-    def first_report(self) -> None:
-        """Where the first report lies."""
-        for path in sorted(self._settings.paths.reports.glob("*.html")):
-            self.say(f"report: {path}")
 
     def open_table(self, ledger: Ledger, clock: Clock, scheduler: Scheduler) -> None:
         """Begin the live table."""
         from rich.live import Live
 
-        self._take = lambda: take_snapshot(self._settings, ledger, clock, scheduler)
+        super().open_table(ledger, clock, scheduler)
         self._live = Live(console=self._rich, refresh_per_second=2, transient=False)
         self._live.start()
 
     def refresh(self) -> None:
         """Draw again, about once a second."""
-        import time
-
-        if self._live is None or self._take is None or time.monotonic() - self._shown_at < REFRESH_S:
+        snapshot = self._snapshot_every(REFRESH_S)
+        if self._live is None or snapshot is None:
             return
         from sereno.ops.table import draw
 
-        self._shown_at = time.monotonic()
-        self._live.update(draw(self._take()))
+        self._live.update(draw(snapshot))
 
     def close(self) -> None:
         """End the live table."""
+        super().close()
         if self._live is not None:
             self._live.stop()
             self._live = None
@@ -107,10 +142,7 @@ class PlainConsole(Console):
     """Lines of text, for pipes and logs."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._take = None
-        self._live = None
-        self._shown_at = 0.0
+        super().__init__(settings)
         self._said = ""
         self._api = ""
 
@@ -125,43 +157,17 @@ class PlainConsole(Console):
         self.say(f"{name} …")
         yield lambda _tasks: None
 
-    def open_table(self, ledger: Ledger, clock: Clock, scheduler: Scheduler) -> None:
-        """Begin the plain report."""
-        self._take = lambda: take_snapshot(self._settings, ledger, clock, scheduler)
-
     def refresh(self) -> None:
         """A line when something changed, looked at every half minute; the API's address as soon as it is known."""
-        import time
-
         if not self._api:
             self._api = api_address(self._settings.paths)
             if self._api:
                 self.say(f"API {self._api}")
-
-        if self._take is None or time.monotonic() - self._shown_at < PLAIN_S:
-            return
-        self._shown_at = time.monotonic()
-        line = self._take().line()
-        if line != self._said:
-            self._said = line
-            self.say(line)
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-def plain_console(settings: Settings) -> Console:
-    """For output that is no terminal."""
-    return PlainConsole(settings)
+        snapshot = self._snapshot_every(PLAIN_S)
+        if snapshot is not None and snapshot.line() != self._said:
+            self._said = snapshot.line()
+            self.say(self._said)
 
 
 def _moment() -> str:
-    import time
-
     return time.strftime("%H:%M:%S")
-
-
-def _task(number: int):  # type: ignore[no-untyped-def]
-    from rich.progress import TaskID
-
-    return TaskID(number)

@@ -109,15 +109,23 @@ def aside(path: Path, number: int) -> Path:
 
 def own_output(*, most_bytes: int, kept: int) -> RotatingFile | None:
     """Standard output and error as a rotating file, where whoever started this process opened them on one."""
+    path = _log_of_output()
+    return None if path is None else RotatingFile(path, most_bytes=most_bytes, kept=kept, fds=(2, 1))
+
+
+def output_is_log() -> bool:
+    """Whether what this process prints goes to a log of the desk, which nobody but a program reads as it comes."""
+    return _log_of_output() is not None
+
+
+def _log_of_output() -> Path | None:
+    """Where standard error leads: a log or one put aside since. The variable alone proves nothing."""
     told = os.environ.get(LOG_VARIABLE)
-    if not told or not _is_among(Path(told), kept):
+    if not told:
         return None
-    return RotatingFile(Path(told), most_bytes=most_bytes, kept=kept, fds=(2, 1))
-
-
-def _is_among(path: Path, kept: int) -> bool:
-    """Whether standard error leads to a log or to one put aside since; the variable alone proves nothing."""
-    return any(_leads_to(2, place) for place in (path, *(aside(path, n) for n in range(1, kept + 1))))
+    path = Path(told)
+    places = (path, *path.parent.glob(f"{path.name}.*"))
+    return path if any(_leads_to(2, place) for place in places) else None
 
 
 def _leads_to(fd: int, path: Path) -> bool:

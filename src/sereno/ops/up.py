@@ -18,7 +18,7 @@ from sereno.core.errors import TryLater
 from sereno.core.settings import Settings
 from sereno.core.timeframe import HOUR_MS, iso
 from sereno.ops.app import clock_of, open_desk_ledger
-from sereno.ops.console import Console, plain_console
+from sereno.ops.console import Console, PlainConsole, TerminalConsole
 from sereno.ops.daemon import abandon_orphans
 from sereno.ops.facts import jobs_in_force, last_run, last_starts, world_ended_ms
 from sereno.ops.first_pass import first_pass, is_trained
@@ -74,7 +74,7 @@ def bring_up(settings: Settings, options: tuple[str, ...], *, once: bool, table:
     with ExitStack() as opened:
         log = opened.enter_context(log_file(settings.log, settings.paths.logs / "up.log"))
         configure_logs(settings.log, Redactor.of(settings), stream=log)
-        console = Console(settings) if table else plain_console(settings)
+        console = TerminalConsole(settings) if table else PlainConsole(settings)
         hold = _hold_desk(settings, opened)
         simulator = _simulator(settings, launch, stop.asked, opened)
         console.say(f"state in {settings.paths.root}")

@@ -85,8 +85,25 @@ def say_error(error: SerenoError) -> NoReturn:
     """One line with the remedy, and the exit code that names what to do."""
     from sereno.ops.guard import exit_code_of
 
-    sys.stderr.write(f"sereno: {error}\n")
+    complain(str(error), error.event, error=str(error))
     sys.exit(exit_code_of(error))
+
+
+def complain(line: str, event: str, **fields: object) -> None:
+    """A line on standard error; an event where that is a log of the desk, so that all its lines are JSON."""
+    from sereno.ops.log_file import output_is_log
+
+    if not output_is_log():
+        sys.stderr.write(f"sereno: {line}\n")
+        return
+    import structlog
+
+    if not structlog.is_configured():
+        from sereno.core.settings import LogSettings
+        from sereno.ops.logs import Redactor, configure_logs
+
+        configure_logs(LogSettings(), Redactor(()))
+    structlog.get_logger("sereno.cli").error(event, **fields)
 
 
 def say_crash(error: Exception) -> NoReturn:
@@ -99,7 +116,7 @@ def say_crash(error: Exception) -> NoReturn:
     except Exception as cause:  # noqa: BLE001 - settings or disk may be what broke: then the line must do
         story = type(error).__name__
         where += f" (no log was kept: {type(cause).__name__})"
-    sys.stderr.write(f"sereno: unexpected {story}{where}\n")
+    complain(f"unexpected {story}{where}", "crash", error=f"{story}{where}")
     sys.exit(1)
 
 

@@ -74,11 +74,12 @@ def train(role: str, symbols: tuple[str, ...]) -> int:
 def infer(symbols: tuple[str, ...]) -> int:
     """Decide now; prints one line a series. Raises SkipThis when no series can have a fresh decision."""
     from sereno.ops.app import clock_of
+    from sereno.ops.log_file import output_is_log
     from sereno.surfaces.cli.signals import print_newest
 
     known, began_ms = _known(symbols), clock_of(context.loaded().settings).now_ms()
     code = _run_watched(one_pass(known))
-    old = print_newest(known, began_ms)
+    old = print_newest(known, began_ms, quiet=output_is_log())
     if code == 0 and old is not None:
         raise old
     return code
@@ -146,7 +147,7 @@ def _run_watched(job: Job) -> int:
     configure_logs(settings.log, Redactor.of(settings))
     finished = run_watched(settings, job, context.options())
     if finished.error:
-        sys.stderr.write(f"sereno: {job.name}: {finished.error}\n")
+        context.complain(f"{job.name}: {finished.error}", "job.failed", job=job.name, error=finished.error)
     return finished.exit_code
 
 

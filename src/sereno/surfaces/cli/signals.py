@@ -27,8 +27,10 @@ def table(limit: int, taken: bool) -> None:
     print_table(HEAD, map(_row, found))
 
 
-def print_newest(symbols: Collection[str], began_ms: UtcMs) -> SkipThis | None:
+def print_newest(symbols: Collection[str], began_ms: UtcMs, *, quiet: bool) -> SkipThis | None:
     """The newest signal of the series of some instruments, of all when none is named.
+
+    quiet   print nothing: where a log takes the output, the record of the run tells the same
 
     Returns why none of them can be one that was fresh at `began_ms`, or None.
     """
@@ -41,7 +43,8 @@ def print_newest(symbols: Collection[str], began_ms: UtcMs) -> SkipThis | None:
         with desk.ledger.read() as tx:
             found = [signals.latest(tx, one, settings.mode) for one in series]
         old = why_nothing_new(desk, series, began_ms)
-    print_table(HEAD, (_row(signal) for signal in found if signal))
+    if not quiet:
+        print_table(HEAD, (_row(signal) for signal in found if signal))
     return old
 
 
