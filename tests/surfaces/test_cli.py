@@ -241,6 +241,19 @@ def test_tables_of_an_empty_desk(capsys: pytest.CaptureFixture[str]) -> None:
     assert "signals does not run" in capsys.readouterr().out
 
 
+def test_status_names_the_worlds_that_lie_beside(
+    own_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A newer release may draw another market: what the old one left takes room and is easily forgotten."""
+    monkeypatch.setenv("SERENO_MODE", "sim")
+    call("status")
+    assert "worlds lie beside" not in capsys.readouterr().out
+    (own_folder / "state" / "sim" / "generated-0123456789").mkdir(parents=True)
+    call("status")
+    assert "1 other worlds lie beside" in (told := capsys.readouterr().out)
+    assert "generated-0123456789" in told
+
+
 def test_the_schema_goes_down_and_up(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("db", "upgrade") == 0
     assert call("db", "downgrade", "base", "--yes") == 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from sereno.core.mode import Mode
 from sereno.core.settings import Settings
 from sereno.ops.address import SIM_ADDRESS, remove_address, write_address
 from sereno.ops.process import load_signal_takers
@@ -32,6 +33,15 @@ def world_of(settings: Settings) -> World:
         timeframe=settings.candles.timeframes[0],
         finest=min(settings.candles.collected(), key=lambda tf: tf.ms),
     )
+
+
+def other_worlds(settings: Settings) -> tuple[str, ...]:
+    """Names of the simulated worlds that lie beside this one, with all they hold: of other seeds, files or releases."""
+    if settings.mode is not Mode.SIM:
+        return ()
+    root = settings.paths.root
+    beside = root.parent.iterdir() if root.parent.is_dir() else ()
+    return tuple(sorted(path.name for path in beside if path.is_dir() and path != root))
 
 
 def speed_of(settings: Settings) -> float:

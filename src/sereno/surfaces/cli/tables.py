@@ -80,6 +80,7 @@ def status() -> int:
     """Health by its parts; 1 when something fails."""
     settings = context.loaded().settings
     from sereno.ops.app import Desk
+    from sereno.ops.simulate import other_worlds
     from sereno.ops.snapshot import take_snapshot
     from sereno.surfaces.api.health import look
 
@@ -90,6 +91,8 @@ def status() -> int:
         except SerenoError as cause:
             say(str(cause))
     print_table(("part", "state"), ((name, "ok" if well else "FAILS") for name, well in found.checks.items()))
-    for line in (*found.reasons, *found.notes):
+    others = other_worlds(settings)
+    beside = (f"{len(others)} other worlds lie beside {settings.paths.root}: {', '.join(others)}",)
+    for line in (*found.reasons, *found.notes, *(beside if others else ())):
         say(f"- {line}")
     return 0 if found.well else 1
