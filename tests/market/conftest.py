@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from math import ceil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,6 +17,7 @@ from sereno.core.settings.sections import CandleSettings, VenueSettings
 from sereno.core.timeframe import Timeframe
 from sereno.market.collect import CycleReport, collect_cycle
 from sereno.market.venues.ccxt_venue import CcxtVenue, quirks_of
+from sereno.market.venues.quiet import Quiet
 from sereno.sim.server import Simulator
 from sereno.sim.time import SimulatedTime
 from sereno.store.lake import Lake
@@ -27,13 +29,15 @@ BTC = Instrument("binance", Market.SPOT, "BTC", "USDT")
 
 
 class Pauses:
-    """Stands in for sleeping, and remembers."""
+    """Stands in for sleeping: remembers, and moves the wall's clock on instead."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
+        self.wall = FixedClock(NOW)
 
     async def __call__(self, seconds: float) -> None:
         self.seconds.append(seconds)
+        self.wall.advance(ceil(seconds * 1000))
 
 
 class Exchange:
@@ -47,6 +51,7 @@ class Exchange:
         self.clock = FixedClock(NOW)
         self.lake = Lake(LocalObjects(folder), origin=Origin.SYNTHETIC)
         self.pauses = Pauses()
+        self.quiet_file = folder / "run" / "quiet.txt"
         self.venue_settings = VenueSettings(retry_base_s=2.0, timeout_s=5.0, retries=3)
         self.candles = CandleSettings(
             **{"timeframes": ("1h",), "beside": (), "depth_days": 20, "page_rows": 100, **settings}  # type: ignore[arg-type]
@@ -60,6 +65,7 @@ class Exchange:
             quirks_of(name, market),
             base_url=base_url or self.simulator.base_url,
             clock=self.clock,
+            quiet=Quiet(self.quiet_file, self.pauses.wall),
             sleep=self.pauses,
         )
 

@@ -18,10 +18,6 @@ T = TypeVar("T")
 Recorded = tuple[int, object]
 
 
-async def _no_pause(seconds: float) -> None:
-    """Stands in for sleeping."""
-
-
 def replayed(
     name: str,
     market: Market,
@@ -44,13 +40,12 @@ def replayed(
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         port = runner.addresses[0][1]
-        settings = VenueSettings(name=name, market=market, retries=1)
+        settings = VenueSettings(name=name, market=market, retries=1, retry_base_s=0)
         venue = CcxtVenue(
             settings,
             quirks_of(name, market),
             base_url=f"http://127.0.0.1:{port}",
             clock=FixedClock(NOW),
-            sleep=_no_pause,
         )
         try:
             return await question(venue)

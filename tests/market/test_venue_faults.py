@@ -14,9 +14,10 @@ from sereno.core.errors import FixConfig, SkipThis, TryLater
 from sereno.core.instrument import Market
 from sereno.core.retry_after import retry_after_s
 from sereno.core.timeframe import HOUR_MS, Timeframe
+from sereno.market.venues.quiet import Quiet
 from sereno.sim.faults import Fault, FaultKind
 from tests.market.conftest import BTC, Exchange
-from tests.market.worlds import NOW
+from tests.market.worlds import NOW, hourly_world
 
 KLINES = "/api/v3/klines"
 
@@ -85,31 +86,87 @@ def test_retry_after_is_respected(exchange: Callable[..., Exchange]) -> None:
     assert place.pauses.seconds == [30.0]
 
 
-def test_a_long_ban_is_not_waited_for_and_nothing_is_sent_meanwhile(
+def refused(place: Exchange) -> TryLater:
+    with pytest.raises(TryLater) as caught:
+        candles(place)
+    return caught.value
+
+
+@pytest.mark.parametrize("status", [418, 429, 503])
+def test_a_pause_that_one_call_is_asked_for_holds_for_all(
+    exchange: Callable[..., Exchange], status: int
+) -> None:
+    place = exchange(hourly_world("BTC/USDT", "ETH/USDT"))
+    place.venue_settings = place.venue_settings.model_copy(update={"retries": 0})
+
+    async def both() -> None:
+        venue = place.venue()
+        await venue.rules([BTC])
+        place.simulator.faults.inject(
+            Fault(FaultKind.STATUS, path=KLINES, symbol="BTCUSDT", status=status, retry_after_s=30)
+        )
+        with pytest.raises(TryLater):
+            await venue.candles(BTC, Timeframe.H1, NOW - 10 * HOUR_MS, 5)
+        assert place.pauses.seconds == []
+        assert len(await venue.candles(replace(BTC, base="ETH"), Timeframe.H1, NOW - 10 * HOUR_MS, 5)) == 5
+        assert len(await venue.candles(BTC, Timeframe.H1, NOW - 10 * HOUR_MS, 5)) == 5
+        await venue.close()
+
+    asyncio.run(both())
+    assert place.pauses.seconds == [30.0]
+
+
+def test_a_rate_limit_without_a_time_is_a_short_pause_for_all(exchange: Callable[..., Exchange]) -> None:
+    place = exchange()
+    place.venue_settings = place.venue_settings.model_copy(update={"retries": 0})
+    place.simulator.faults.inject(Fault(FaultKind.STATUS, path=KLINES, status=429))
+    assert refused(place).event == "venue.rate_limited"
+    assert len(candles(place)) == 5
+    assert place.pauses.seconds == [2.0]
+
+
+def test_a_long_ban_is_not_waited_for_and_the_next_run_asks_nothing_before_it_is_over(
     exchange: Callable[..., Exchange],
 ) -> None:
     place = exchange()
-
-    async def twice() -> list[TryLater]:
-        venue = place.venue()
-        told = []
-        await venue.rules([BTC])
-        place.simulator.faults.inject(
-            Fault(FaultKind.STATUS, path=KLINES, status=418, retry_after_s=7200, times=2)
-        )
-        for _ in range(2):
-            with pytest.raises(TryLater) as caught:
-                await venue.candles(BTC, Timeframe.H1, NOW, 5)
-            told.append(caught.value)
-        await venue.close()
-        return told
-
-    first, second = asyncio.run(twice())
+    ban = Fault(FaultKind.STATUS, path="/api/v3", status=418, retry_after_s=7200, times=2)
+    place.simulator.faults.inject(ban)
+    first, second = refused(place), refused(place)
     assert (first.event, first.after_s) == ("venue.rate_limited", 7200.0)
-    assert second.event == "venue.banned"
-    assert second.after_s == pytest.approx(7200, abs=60)
-    assert [fault.times for fault in place.simulator.faults.armed()] == [1]
+    assert (second.event, second.after_s) == ("venue.quiet", 7200.0)
+    assert place.simulator.faults.armed() == (replace(ban, times=1),)
     assert place.pauses.seconds == []
+    place.pauses.wall.advance(7200_000 - 1)
+    place.simulator.faults.clear()
+    assert len(candles(place)) == 5, "the last millisecond is waited for"
+
+
+def test_a_short_pause_does_not_end_a_long_one(exchange: Callable[..., Exchange]) -> None:
+    place = exchange()
+    Quiet(place.quiet_file, place.pauses.wall).keep(7200)
+    Quiet(place.quiet_file, place.pauses.wall).keep(5)
+    assert refused(place).after_s == 7200.0
+
+
+@pytest.mark.parametrize("kept", ["", "soon", "9999-01-01T00:00:00Z"])
+def test_a_kept_pause_that_nobody_can_mean_holds_nobody_up(
+    exchange: Callable[..., Exchange], kept: str
+) -> None:
+    place = exchange()
+    place.quiet_file.parent.mkdir(parents=True)
+    place.quiet_file.write_text(kept)
+    assert len(candles(place)) == 5
+    assert place.pauses.seconds == []
+
+
+def test_a_pause_that_cannot_be_kept_still_holds_here(exchange: Callable[..., Exchange]) -> None:
+    place = exchange()
+    place.quiet_file.parent.parent.mkdir(parents=True, exist_ok=True)
+    place.quiet_file.parent.write_text("a file where the folder should be")
+    quiet = Quiet(place.quiet_file, place.pauses.wall)
+    quiet.keep(7200)
+    with pytest.raises(TryLater, match=r"venue\.quiet"):
+        asyncio.run(quiet.wait(place.pauses, venue="binance"))
 
 
 def test_trap_ami_b12_8_a_call_that_is_not_answered_times_out(exchange: Callable[..., Exchange]) -> None:
@@ -168,6 +225,24 @@ def test_a_rate_limit_of_bybit_comes_with_status_200(exchange: Callable[..., Exc
 
     assert len(asyncio.run(ask())) == 3
     assert len(place.pauses.seconds) == 1
+
+
+def test_bybit_asks_for_ten_minutes_without_saying_so(exchange: Callable[..., Exchange]) -> None:
+    place = exchange()
+    body = "<html>403 Forbidden: access too frequent</html>"
+    place.simulator.faults.inject(Fault(FaultKind.STATUS, path="/v5/market/kline", status=403, body=body))
+
+    async def ask() -> None:
+        venue = place.venue("bybit", Market.SPOT)
+        try:
+            for event in ("venue.rate_limited", "venue.quiet"):
+                with pytest.raises(TryLater, match=event) as caught:
+                    await venue.candles(_bybit_btc(), Timeframe.H1, NOW - 5 * HOUR_MS, 3)
+                assert caught.value.after_s == 600.0
+        finally:
+            await venue.close()
+
+    asyncio.run(ask())
 
 
 def _bybit_btc():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
-from sereno.core.errors import FixConfig
+from sereno.core.errors import FixConfig, TryLater
 from sereno.core.settings import Settings
+from sereno.market.venues.quiet import Quiet
 from sereno.ops.app import Desk, open_desk_ledger
 
 
@@ -44,3 +46,18 @@ def test_worlds_and_paper_never_share_a_lake_below_one_address(tmp_path: Path) -
 def test_an_address_that_is_no_lake_is_refused(tmp_path: Path, mode: str, url: str) -> None:
     with pytest.raises(FixConfig, match=r"lake\.url.*s3://bucket/prefix"):
         _ = Desk(simulated(tmp_path, mode=mode, lake={"url": url})).lake
+
+
+def test_a_ban_of_one_run_holds_for_the_next(tmp_path: Path) -> None:
+    settings = simulated(tmp_path, mode="paper", venue={"base_url": "http://127.0.0.1:9", "retries": 0})
+    Quiet(settings.paths.run / "quiet_binance_spot.txt").keep(3600)
+
+    async def ask() -> None:
+        venue = Desk(settings).venue()
+        try:
+            await venue.server_time_ms()
+        finally:
+            await venue.close()
+
+    with pytest.raises(TryLater, match=r"venue\.quiet"):
+        asyncio.run(ask())

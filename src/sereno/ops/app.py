@@ -123,7 +123,9 @@ class Desk:
         """A venue, not yet opened; the caller opens and closes it."""
         from sereno.market.venues import make_venue
 
-        return make_venue(self.settings.venue, base_url=self.venue_url(), clock=self.clock)
+        venue = self.settings.venue
+        quiet_file = self.paths.run / f"quiet_{venue.name}_{venue.market}.txt"
+        return make_venue(venue, base_url=self.venue_url(), clock=self.clock, quiet_file=quiet_file)
 
     def venue_url(self) -> str:
         """Address of the venue's REST API; empty is the venue's own.

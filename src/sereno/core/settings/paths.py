@@ -62,7 +62,7 @@ class Paths:
 
     @property
     def run(self) -> Path:
-        """Clock file, sockets and addresses of running processes."""
+        """Clock file, addresses of running processes, until when a venue wants quiet."""
         return self.root / "run"
 
     @property

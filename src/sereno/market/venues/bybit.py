@@ -5,8 +5,9 @@ instrument. Loading markets would ask spot, linear, inverse and three option cha
 Candles come newest first (ccxt turns them round) in pages of 1000. `start` alone may be answered
 with the newest page instead of the first one, so every request names its `end` too; a window with
 no history is then an empty page. ccxt rounds `start` up to whole weeks since 1970, a Thursday,
-whereas weeks open on Monday. Errors come with HTTP 200 and a `retCode`; 10006 and 403 are rate limits.
-Server time: `/v5/market/time`.
+whereas weeks open on Monday. Errors come with HTTP 200 and a `retCode`; 10006 is the rate limit of a
+moment. More than 600 requests in 5 seconds from one address are answered with 403, "access too frequent", and
+the venue asks for 10 minutes of silence then. Server time: `/v5/market/time`.
 """
 
 from __future__ import annotations
@@ -36,4 +37,5 @@ def quirks(market: Market) -> Quirks:
         page_rows=1000,
         candle_params=_window_end,
         skewed_weeks=True,
+        pauses_s={403: 600.0},
     )

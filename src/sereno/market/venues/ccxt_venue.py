@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
 from ipaddress import ip_address
@@ -18,9 +17,15 @@ from sereno.core.settings.sections import VenueSettings
 from sereno.core.timeframe import Timeframe, UtcMs
 from sereno.market.venue import FundingRate
 from sereno.market.venues import binance, bybit
-from sereno.market.venues.faults import refuse_bad_status, refuse_other_than_json, translated
+from sereno.market.venues.faults import (
+    RATE_LIMITED,
+    refuse_bad_status,
+    refuse_other_than_json,
+    translated,
+)
+from sereno.market.venues.quiet import Quiet
 from sereno.market.venues.quirks import Quirks, unified_symbol
-from sereno.market.venues.retries import LONGEST_PAUSE_S, Retries, Sleep
+from sereno.market.venues.retries import Retries, Sleep
 
 T = TypeVar("T")
 _KNOWN: dict[str, Callable[[Market], Quirks]] = {"binance": binance.quirks, "bybit": bybit.quirks}
@@ -44,6 +49,7 @@ class CcxtVenue:
         *,
         base_url: str = "",
         clock: Clock,
+        quiet: Quiet | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self.name = settings.name
@@ -52,10 +58,11 @@ class CcxtVenue:
         self._quirks = quirks
         self._base_url = base_url.rstrip("/")
         self._clock = clock
+        self._quiet = quiet or Quiet()
+        self._sleep = sleep
         self._retries = Retries(settings.retries, settings.retry_base_s, sleep)
         self._exchange: Any = None
         self._loading = asyncio.Lock()
-        self._banned_until_s = 0.0
 
     async def open(self) -> None:
         if self._exchange is None:
@@ -153,22 +160,16 @@ class CcxtVenue:
 
     async def _ask(self, call: str, request: Callable[[], Awaitable[T]]) -> T:
         async def once() -> T:
-            self._refuse_while_banned()
-            with translated(self.name, call):
-                return await request()
+            await self._quiet.wait(self._sleep, venue=self.name)
+            try:
+                with translated(self.name, call):
+                    return await request()
+            except TryLater as error:
+                if error.after_s is not None or error.event == RATE_LIMITED:
+                    self._quiet.keep(error.after_s or self._settings.retry_base_s)
+                raise
 
-        try:
-            return await self._retries.run(once)
-        except TryLater as error:
-            if (error.after_s or 0.0) > LONGEST_PAUSE_S:
-                self._banned_until_s = max(self._banned_until_s, time.monotonic() + (error.after_s or 0.0))
-            raise
-
-    def _refuse_while_banned(self) -> None:
-        """A request sent during a ban makes the ban longer."""
-        left_s = self._banned_until_s - time.monotonic()
-        if left_s > 0:
-            raise TryLater("venue.banned", remedy="wait", after_s=left_s, venue=self.name)
+        return await self._retries.run(once)
 
 
 def _exchange(settings: VenueSettings, quirks: Quirks, base_url: str) -> Any:
@@ -192,7 +193,7 @@ def _exchange(settings: VenueSettings, quirks: Quirks, base_url: str) -> Any:
             self, code: int, reason: str, url: str, method: str, headers: Any, body: str, *sent: Any
         ) -> Any:
             self.status = code
-            refuse_bad_status(code, headers, body, venue=settings.name)
+            refuse_bad_status(code, headers, body, venue=settings.name, pauses_s=quirks.pauses_s)
             return super().on_rest_response(code, reason, url, method, headers, body, *sent)
 
         def parse_json(self, http_response: str) -> Any:

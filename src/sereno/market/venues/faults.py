@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,22 +10,29 @@ from sereno.core.errors import FixConfig, SerenoError, SkipThis, TryLater
 from sereno.core.retry_after import retry_after_s
 
 MALFORMED = (TypeError, KeyError, ValueError, IndexError, AttributeError)
+RATE_LIMITED = "venue.rate_limited"
 _SHOWN_CHARS = 200
 
 
-def refuse_bad_status(status: int, headers: dict[str, str], body: str, *, venue: str) -> None:
-    """Raise what an HTTP status by itself already says; other errors are told in the body."""
+def refuse_bad_status(
+    status: int, headers: dict[str, str], body: str, *, venue: str, pauses_s: Mapping[int, float]
+) -> None:
+    """Raise what an HTTP status by itself already says; other errors are told in the body.
+
+    pauses_s  of a rate limit's status: seconds to wait where no `Retry-After` says otherwise
+    """
     told: dict[str, Any] = {"venue": venue, "status": status, "body": body[:_SHOWN_CHARS]}
-    if status in (418, 429):
-        after = {name.lower(): value for name, value in headers.items()}.get("retry-after")
+    after_s = retry_after_s({name.lower(): value for name, value in headers.items()}.get("retry-after"))
+    if status in (418, 429) or status in pauses_s:
         raise TryLater(
-            "venue.rate_limited",
+            RATE_LIMITED,
             remedy="the venue asks for a pause; fewer instruments or timeframes ask it less often",
-            after_s=retry_after_s(after),
+            after_s=pauses_s.get(status) if after_s is None else after_s,
             **told,
         )
     if status >= 500:
-        raise TryLater("venue.unavailable", remedy="the venue's own fault; it is asked again", **told)
+        remedy = "the venue's own fault; it is asked again"
+        raise TryLater("venue.unavailable", remedy=remedy, after_s=after_s, **told)
     if status == 451:
         raise FixConfig("venue.forbidden", remedy="the venue does not serve this place", **told)
 
@@ -76,7 +83,7 @@ def _named(cause: Exception, theirs: Any, transport: type[Exception], **told: An
         case theirs.AuthenticationError():
             return FixConfig("venue.refused_key", remedy="check the venue's key and secret", **told)
         case theirs.DDoSProtection() | theirs.RateLimitExceeded():
-            return TryLater("venue.rate_limited", remedy="the venue asks for a pause", **told)
+            return TryLater(RATE_LIMITED, remedy="the venue asks for a pause", **told)
         case theirs.RequestTimeout():
             return TryLater("venue.timeout", remedy="the venue did not answer in time", **told)
         case theirs.NetworkError():

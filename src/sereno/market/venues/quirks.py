@@ -31,6 +31,7 @@ class Quirks:
     page_rows      most candles in one reply; None: ccxt knows, or 500
     candle_params  further parameters of one candle request
     skewed_weeks   weekly requests are aligned to the wrong day by ccxt; ask a week earlier
+    pauses_s       HTTP statuses of rate limits: the documented seconds to wait, for want of a `Retry-After`
     """
 
     exchange_id: str
@@ -38,3 +39,4 @@ class Quirks:
     page_rows: int | None = None
     candle_params: CandleParams = nothing_more
     skewed_weeks: bool = False
+    pauses_s: Mapping[int, float] = field(default_factory=dict)
