@@ -72,8 +72,19 @@ def test_ccxt_gets_time_grids_and_prices(
     assert market["active"] is True
     assert market["precision"]["price"] == 0.01
     assert market["limits"]["cost"]["min"] == 5.0
+    assert ticker["symbol"] == symbol
     assert ticker["last"] == 60_000.0
     assert ticker["baseVolume"] > 0
+
+
+@pytest.mark.parametrize(("name", "symbol"), CASES)
+def test_ccxt_tells_the_markets_of_all_tickers_apart(simulator: Simulator, name: str, symbol: str) -> None:
+    quote = symbol.partition("/")[2]
+
+    async def look(exchange: Any) -> Any:
+        return await exchange.fetch_tickers(params={"type": "swap" if ":" in symbol else "spot"})
+
+    assert set(with_ccxt(name, simulator.base_url, look)) == {f"BTC/{quote}", f"ETH/{quote}"}
 
 
 @pytest.mark.parametrize(("name", "symbol"), [case for case in CASES if ":" in case[1]])

@@ -198,8 +198,9 @@ def _ticker(query: Query, instrument: Instrument) -> dict[str, object] | None:
         "indexPrice": bybit.number(day.last),
         "markPrice": bybit.number(day.last),
         "prevPrice1h": bybit.number(day.last),
-        "openInterest": "",
-        "openInterestValue": "",
+        # the world knows no open interest; a day's volume stands in, for clients take a row without it for spot
+        "openInterest": bybit.number(day.volume_base),
+        "openInterestValue": bybit.number(day.volume_base * day.last),
         "fundingRate": bybit.number(float(rates[-1])) if len(rates) else "",
         "nextFundingTime": str((now // FUNDING_EVERY_MS + 1) * FUNDING_EVERY_MS),
         "predictedDeliveryPrice": "",
