@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
-from sereno.core.candle import Candles
+from sereno.core.candle import Candle, Candles
 from sereno.core.errors import FixConfig, StopTrading
 from sereno.core.instrument import Instrument, Market, Series
-from sereno.core.timeframe import DAY_MS, HOUR_MS, Timeframe
+from sereno.core.timeframe import DAY_MS, HOUR_MS, Timeframe, iso
 from sereno.market import gaps
 from sereno.market.cycle import SeriesStatus
 from sereno.market.quality import Defect
+from sereno.market.venues.ccxt_venue import CcxtVenue
 from sereno.sim.faults import Fault, FaultKind
 from tests.market.conftest import BTC, Exchange
 from tests.market.worlds import NOW, hourly_world, rows, same, walk
@@ -122,6 +125,8 @@ def test_an_outage_of_the_venue_is_recorded_once_and_not_asked_for_again(exchang
     keep[-200:-190] = keep[-150] = False
     world.tables["BTC", Timeframe.H1] = rows(table, keep)
     place = exchange(world)
+    (first,) = place.collect().results
+    assert (first.status, first.gaps_unrepairable, first.gaps_repaired) == (SeriesStatus.OK, 0, 0)
     (result,) = place.collect().results
     assert (result.status, result.gaps_unrepairable, result.gaps_repaired) == (SeriesStatus.OK, 2, 0)
     assert [gap.reason for gap in place.lake.known_gaps(HOURLY)] == [gaps.NOTHING_THERE] * 2
@@ -150,7 +155,8 @@ def test_history_that_the_venue_fills_in_later_is_picked_up_within_a_week(exchan
     world.tables["BTC", Timeframe.H1] = holed
     place = exchange(world)
     place.collect()
-    assert len(place.lake.known_gaps(HOURLY)) == 3
+    place.collect()
+    assert [gap.reason for gap in place.lake.known_gaps(HOURLY)] == [gaps.NOTHING_THERE] * 3
     keep[start - 150] = True
     world.tables["BTC", Timeframe.H1] = rows(whole, keep)
     place.to(NOW + 7 * DAY_MS - 1)
@@ -174,7 +180,7 @@ def test_only_a_few_old_holes_are_asked_for_in_one_cycle(exchange: Make) -> None
     keep[start - 200 : start - 100 : 10] = False
     world.tables["BTC", Timeframe.H1] = rows(whole, keep)
     place = exchange(world)
-    assert place.collect().results[0].gaps_unrepairable == 10
+    assert [place.collect().results[0].gaps_unrepairable for _ in range(2)] == [0, 10]
     place.to(NOW + 7 * DAY_MS)
     asked = [place.collect().results[0].gaps_unrepairable for _ in range(3)]
     assert asked == [5, 5, 0]
@@ -208,7 +214,7 @@ def test_a_young_hole_is_asked_for_until_it_is_a_day_old(exchange: Make) -> None
     place.to(hole_ms + HOUR_MS + DAY_MS - 1)
     assert place.collect().results[0].gaps_unrepairable == 0
     place.to(hole_ms + HOUR_MS + DAY_MS)
-    assert place.collect().results[0].gaps_unrepairable == 1
+    assert [place.collect().results[0].gaps_unrepairable for _ in range(2)] == [0, 1]
     assert [gap.first_open_ms for gap in place.lake.known_gaps(HOURLY)] == [hole_ms]
 
 
@@ -230,6 +236,52 @@ def test_a_hole_in_one_reply_is_repaired_in_the_same_cycle(exchange: Make) -> No
     assert result.gaps_repaired == 40
     assert place.lake.known_gaps(HOURLY) == ()
     assert same(place.lake.candles(HOURLY), truth(place))
+
+
+def pages_without_candles(place: Exchange, *numbers: int) -> CcxtVenue:
+    """A venue that answers the pages of these numbers, counted from 0, with nothing."""
+    venue = place.venue()
+    original, asked = venue.candles, count()
+
+    async def some(*question: object) -> list[Candle]:
+        told = await original(*question)  # type: ignore[arg-type]
+        return [] if next(asked) in numbers else told
+
+    venue.candles = some  # type: ignore[method-assign]
+    return venue
+
+
+@pytest.mark.parametrize(
+    "empty",
+    [
+        pytest.param((2, 5), id="a page in the middle and the repair"),
+        pytest.param((0, 5), id="the first page and the question for the listing"),
+    ],
+)
+def test_a_bad_minute_of_the_venue_is_no_hole_in_its_history(exchange: Make, empty: tuple[int, ...]) -> None:
+    place = exchange(depth_days=20, page_rows=100)
+    (first,) = place.collect(pages_without_candles(place, *empty)).results
+    assert (first.status, first.rows_added, first.gaps_unrepairable) == (SeriesStatus.OK, 380, 0)
+    assert [gap.reason for gap in place.lake.known_gaps(HOURLY)] == [gaps.ASKED_ONCE]
+    place.collect()
+    assert same(place.lake.candles(HOURLY), truth(place))
+    assert place.lake.known_gaps(HOURLY) == ()
+
+
+def test_a_large_hole_that_is_given_up_is_told(exchange: Make) -> None:
+    world = hourly_world("BTC/USDT")
+    whole = world.tables["BTC", Timeframe.H1]
+    keep = np.ones(len(whole), dtype=bool)
+    keep[-300:-200] = keep[-150:-51] = False
+    world.tables["BTC", Timeframe.H1] = rows(whole, keep)
+    place = exchange(world)
+    with capture_logs() as logs:
+        place.collect()
+        assert [one for one in logs if one["event"] == "candles.gap"] == []
+        place.collect()
+    (told,) = [one for one in logs if one["event"] == "candles.gap"]
+    assert (told["log_level"], told["series"], told["missing_bars"]) == ("warning", HOURLY.key, 100)
+    assert told["first"] == iso(int(whole.open_ms[-300]))
 
 
 def test_before_the_listing_is_no_gap(exchange: Make) -> None:

@@ -114,7 +114,7 @@ def test_a_lone_candle_that_both_sides_contradict_is_a_hole_with_its_reason(exch
     sound = truth(place)
     change(place, table_of(place).open_ms == sound.open_ms[150], 50.0)
     assert told(place)[Defect.ABSURD_PRICE].dropped
-    assert place.lake.known_gaps(HOURLY) == (), "it is asked for once more"
+    assert [gap.reason for gap in place.lake.known_gaps(HOURLY)] == [gaps.ASKED_ONCE]
     told(place)
     (gap,) = place.lake.known_gaps(HOURLY)
     assert (gap.first_open_ms, gap.reason) == (sound.open_ms[150], gaps.UNUSABLE)

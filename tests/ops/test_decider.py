@@ -16,6 +16,7 @@ from sereno.core.row_digest import row_digest
 from sereno.core.signal import Decision, Signal
 from sereno.core.timeframe import Timeframe
 from sereno.features.engine import FeatureRow
+from sereno.market import gaps
 from sereno.models.contract import Role
 from sereno.models.serve import Forecaster
 from sereno.ops.app import Desk
@@ -90,30 +91,31 @@ def without(candles: Candles, first: int, last: int) -> Candles:
 
 
 @pytest.mark.parametrize(
-    ("gap", "is_known", "said"),
+    ("gap", "known_as", "said"),
     [
-        (None, False, None),
-        ((895, 897), False, "2"),
-        ((895, 897), True, "2"),
-        ((600, 603), False, "3"),
-        ((600, 603), True, None),
-        ((5, 9), False, None),
+        (None, None, None),
+        ((895, 897), None, "2"),
+        ((895, 897), gaps.NOTHING_THERE, "2"),
+        ((600, 603), None, "3"),
+        ((600, 603), gaps.ASKED_ONCE, "3"),
+        ((600, 603), gaps.NOTHING_THERE, None),
+        ((5, 9), None, None),
     ],
 )
 def test_a_hole_under_the_features_refuses_by_name(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     gap: tuple[int, int] | None,
-    is_known: bool,
+    known_as: str | None,
     said: str | None,
 ) -> None:
     with eager_desk(tmp_path, monkeypatch) as desk:
         series = of_timeframe(desk, Timeframe.H1)
         candles = HOURLY_CANDLES if gap is None else without(HOURLY_CANDLES, *gap)
         desk.lake.append(series, candles, source="test", mode=desk.mode, now=NOW_MS)
-        if gap is not None and is_known:
+        if gap is not None and known_as is not None:
             first, last = (int(HOURLY_CANDLES.open_ms[i]) for i in (gap[0], gap[1] - 1))
-            desk.lake.record_gap(series, Gap(first, last, "the venue has no candles here"))
+            desk.lake.record_gap(series, Gap(first, last, known_as))
         signal = desk.decider.decide(series)
     if said is None:
         assert signal.decision is Decision.LONG

@@ -8,6 +8,7 @@ from sereno.core.timeframe import Timeframe, UtcMs
 from sereno.store.lake_words import Gap
 
 NOTHING_THERE = "the venue has no candles here"
+ASKED_ONCE = "the venue was asked once for candles here, in vain"
 UNUSABLE = "the venue's candles here are unusable"
 BEFORE_LISTING = "before the venue's first candle"
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import structlog
 
 from sereno.core.candle import Candle, Candles
 from sereno.core.clock import Clock
@@ -18,7 +19,7 @@ from sereno.core.instrument import Series
 from sereno.core.mode import Mode
 from sereno.core.settings.history import History
 from sereno.core.settings.sections import CandleSettings
-from sereno.core.timeframe import DAY_MS, Timeframe, UtcMs
+from sereno.core.timeframe import DAY_MS, Timeframe, UtcMs, iso
 from sereno.market import gaps
 from sereno.market.closing import closed_only
 from sereno.market.quality import Defect, QualityFinding, merged, sift, staleness, suspicious
@@ -27,10 +28,13 @@ from sereno.market.venue import Venue
 from sereno.store.lake import Lake
 from sereno.store.lake_words import Extent, Gap
 
+log = structlog.get_logger(__name__)
+
 REREAD_BARS = 3
 STORE_ROWS = 10_000
 JUDGED_ROWS = 50_000
 LEVEL_BARS = 10
+LARGE_GAP_BARS = 100  # a hole of so many candles is worth a warning
 MOST_GAPS_A_CYCLE = 50
 ASK_AGAIN_MS = 7 * DAY_MS
 MOST_ASKED_AGAIN = 5
@@ -82,6 +86,7 @@ class SeriesCollector:
         self._tf = series.timeframe
         self._page_rows = min(around.settings.page_rows, around.venue.page_rows)
         self._buffer: list[Candles] = []
+        self._asked_before: tuple[Gap, ...] = ()
         self._done_rows = 0
         self._total_rows = 0
 
@@ -97,26 +102,29 @@ class SeriesCollector:
         history = self._around.histories.get(self._tf)
         start = start_of(self._tf, now, self._around.settings, history)
         earlier = lake.extent(series)
-        asked_before = lake.missing(series, 0, now)
-        self._let_old_gaps_be_asked()
+        self._let_gaps_be_asked_again()
         ranges = self._ranges(start, newest_closed)
         self._total_rows = sum(gaps.opens(r, self._tf) for r in ranges)
         for wanted in ranges:
             await self._fetch(wanted)
         await self._note_listing(start, earlier)
-        await self._repair(asked_before)
+        await self._repair()
         self._judge()
         stored = lake.extent(series)
         if stored is None:
             raise self._nothing()
         refuse_too_little(stored, self._tf, history, venue=self._around.venue.name)
 
-    def _let_old_gaps_be_asked(self) -> None:
-        """A venue may back-fill its history: a few holes that were given up long ago are holes again."""
+    def _let_gaps_be_asked_again(self) -> None:
+        """Holes that were asked for once are holes again, and a few that were given up long ago: a venue may
+        back-fill its history."""
         long_ago = self._around.clock.now_ms() - ASK_AGAIN_MS
         lake, series = self._around.lake, self.series
-        due = sorted((g for g in lake.known_gaps(series) if g.asked_ms <= long_ago), key=lambda g: g.asked_ms)
-        for gap in due[:MOST_ASKED_AGAIN]:
+        known = lake.known_gaps(series)
+        once = [gap for gap in known if gap.reason == gaps.ASKED_ONCE]
+        due = sorted((g for g in known if g.asked_ms <= long_ago and g not in once), key=lambda g: g.asked_ms)
+        self._asked_before = (*once, *due[:MOST_ASKED_AGAIN])
+        for gap in self._asked_before:
             lake.forget_gap(series, gap)
 
     def _nothing(self) -> SkipThis:
@@ -220,12 +228,15 @@ class SeriesCollector:
             self.tally.first_added_ms = min(first, self.tally.first_added_ms or first)
 
     async def _note_listing(self, start: UtcMs, earlier: Extent | None) -> None:
-        """Remember that the venue has nothing before its first candle, after asking once more."""
+        """Remember that the venue has nothing before its first candle, after asking once more.
+
+        Its first candle in the answer proves it; that there is no candle must be said in two cycles.
+        """
         stored = self._around.lake.extent(self.series)
         if stored is None or stored.first_open_ms <= start:
             return
         before = stored.first_open_ms - self._tf.ms
-        older = Gap(start, before, gaps.BEFORE_LISTING, self._around.clock.now_ms())
+        older = Gap(start, before, gaps.BEFORE_LISTING)
         known = self._around.lake.known_gaps(self.series)
         if not gaps.without((older,), known, self._tf):
             return
@@ -233,29 +244,41 @@ class SeriesCollector:
         page = await self._around.venue.candles(self.series.instrument, self._tf, since, self._page_rows)
         newest_closed = self._tf.last_closed_open(self._venue_now())
         if is_listing(page, stored, earlier, newest_closed):
-            self._around.lake.record_gap(self.series, older)
+            self._note(older, said_twice=bool(page) or self._was_asked(older))
 
-    async def _repair(self, asked_before: tuple[Gap, ...]) -> None:
+    async def _repair(self) -> None:
         """Ask for the holes; note those that the venue cannot fill.
 
-        Young holes, which a venue may still fill, and new ones of unusable candles are asked for again
-        in the next cycle before they are given up.
+        Young holes, which a venue may still fill, are asked for again in each cycle; any hole in two cycles at
+        least before it is given up, for a venue that has a bad minute answers with nothing, too.
         """
         lake, series, until = self._around.lake, self.series, self._venue_now()
         for hole in lake.missing(series, 0, until)[:MOST_GAPS_A_CYCLE]:
             dropped = await self._fetch(hole)
             left = lake.missing(series, hole.first_open_ms, hole.last_open_ms + 1)
             self.tally.gaps_repaired += not left
-            fresh = gaps.without((hole,), asked_before, self._tf)
-            if left and dropped and fresh:
-                continue
             reason = gaps.UNUSABLE if dropped else gaps.NOTHING_THERE
             for piece in left:
                 if piece.last_open_ms + self._tf.ms > until - FINAL_AFTER_MS:
                     continue
-                given_up = replace(piece, reason=reason, asked_ms=self._around.clock.now_ms())
-                lake.record_gap(series, given_up)
-                self.tally.gaps_unrepairable += 1
+                given_up, bars = self._was_asked(piece), gaps.opens(piece, self._tf)
+                self._note(replace(piece, reason=reason), said_twice=given_up)
+                self.tally.gaps_unrepairable += given_up
+                if given_up and bars >= LARGE_GAP_BARS:
+                    first = iso(piece.first_open_ms)
+                    log.warning(
+                        "candles.gap", series=series.key, first=first, missing_bars=bars, reason=reason
+                    )
+
+    def _was_asked(self, hole: Gap) -> bool:
+        """Whether an earlier cycle asked for all of it in vain."""
+        return not gaps.without((hole,), self._asked_before, self._tf)
+
+    def _note(self, hole: Gap, *, said_twice: bool) -> None:
+        """Record a hole: for a week, or, if the venue has denied it once only, until the next cycle."""
+        reason = hole.reason if said_twice else gaps.ASKED_ONCE
+        noted = replace(hole, reason=reason, asked_ms=self._around.clock.now_ms())
+        self._around.lake.record_gap(self.series, noted)
 
     def _judge(self) -> None:
         """Look at what is stored now: what is new in it, and how old it is."""

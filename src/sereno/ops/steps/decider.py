@@ -15,6 +15,7 @@ from sereno.core.signal import Signal
 from sereno.core.timeframe import DAY_MS, UtcMs
 from sereno.features.engine import LiveFeatures, LiveRow, live_row
 from sereno.features.registry import feature_names, warm_up_bars
+from sereno.market.gaps import ASKED_ONCE
 from sereno.models.serve import Forecaster
 from sereno.ops.steps import missed
 from sereno.signals import gates
@@ -188,7 +189,11 @@ class Decider:
         found = gates.gaps_behind(candles.open_ms, timeframe, lookback_bars=warm_up_bars(timeframe))
         if not found:
             return None
-        known = [(gap.first_open_ms, gap.last_open_ms) for gap in self._desk.lake.known_gaps(series)]
+        known = [
+            (gap.first_open_ms, gap.last_open_ms)
+            for gap in self._desk.lake.known_gaps(series)
+            if gap.reason != ASKED_ONCE
+        ]
         rest_bars = self._desk.settings.signals.gap_rest_bars
         return gates.data_gap(candles.open_ms, found, known, timeframe, rest_bars=rest_bars)
 
