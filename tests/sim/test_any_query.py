@@ -19,7 +19,19 @@ VALUES = st.one_of(
     st.integers(-20, 20).map(lambda hours: str(SMALL.clock_start_ms + hours * 3_600_000)),
     st.text(max_size=8),
 )
-NAMES = ("symbol", "symbols", "pair", "interval", "limit", "startTime", "endTime", "start", "end", "category")
+NAMES = (
+    "symbol",
+    "symbols",
+    "pair",
+    "interval",
+    "limit",
+    "startTime",
+    "endTime",
+    "start",
+    "end",
+    "category",
+    "cursor",
+)
 
 
 @settings(derandomize=True, max_examples=400, deadline=None)
@@ -30,7 +42,7 @@ NAMES = ("symbol", "symbols", "pair", "interval", "limit", "startTime", "endTime
         optional={
             **dict.fromkeys(NAMES, VALUES),
             "symbol": st.one_of(st.just("BTCUSDT"), VALUES),
-            "interval": st.one_of(st.sampled_from(["1h", "60", "1w", "W"]), VALUES),
+            "interval": st.one_of(st.sampled_from(["1h", "60", "1w", "W", "1M", "M"]), VALUES),
             "category": st.one_of(st.sampled_from(["spot", "linear"]), VALUES),
             "contractType": st.one_of(st.just("PERPETUAL"), VALUES),
         },

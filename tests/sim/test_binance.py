@@ -90,6 +90,21 @@ def test_error_bodies(world: GeneratedWorld, path: str) -> None:
 def test_an_interval_without_candles_has_an_empty_history(world: GeneratedWorld, path: str) -> None:
     assert ask(world, path, symbol="BTCUSDT", interval="1m") == []
     assert ask(world, path, symbol="BTCUSDT", interval="3m", startTime=world.start_ms) == []
+    for interval in ("3d", "1M"):
+        assert ask(world, path, symbol="BTCUSDT", interval=interval) == []
+
+
+def test_seconds_are_an_interval_of_spot_alone(world: GeneratedWorld) -> None:
+    assert ask(world, "/api/v3/klines", symbol="BTCUSDT", interval="1s") == []
+    assert refused(world, "/fapi/v1/klines", symbol="BTCUSDT", interval="1s")[1] == -1120
+
+
+@pytest.mark.parametrize("symbol", ["BTC/USDT", "btcusdt", "BTC USDT", "B" * 21])
+def test_spot_refuses_letters_that_no_symbol_has(world: GeneratedWorld, symbol: str) -> None:
+    legal = "Illegal characters found in parameter 'symbol'; legal range is '^[A-Z0-9-_.]{1,20}$'."
+    for path in ("/api/v3/klines", "/api/v3/ticker/price"):
+        assert refused(world, path, symbol=symbol, interval="1h") == (400, -1100, legal)
+    assert refused(world, "/fapi/v1/klines", symbol=symbol, interval="1h")[1] == -1121
 
 
 def test_exchange_info_lists_grids(world: GeneratedWorld) -> None:
@@ -117,6 +132,34 @@ def test_tickers_of_one_and_of_all(world: GeneratedWorld) -> None:
         assert everything[0] == one
         assert len(everything) == 2
         assert refused(world, path, symbol="NOPE")[1] == -1121
+
+
+@pytest.mark.parametrize(
+    ("path", "params", "weight"),
+    [
+        ("/api/v3/ticker/24hr", {"symbol": "BTCUSDT"}, 2),
+        ("/api/v3/ticker/24hr", {"symbols": '["BTCUSDT"]'}, 2),
+        ("/api/v3/ticker/24hr", {}, 80),
+        ("/api/v3/ticker/price", {}, 4),
+        ("/fapi/v1/ticker/24hr", {"symbol": "BTCUSDT"}, 1),
+        ("/fapi/v1/ticker/24hr", {}, 40),
+        ("/fapi/v1/ticker/price", {}, 2),
+    ],
+)
+def test_the_day_of_all_weighs_much(
+    world: GeneratedWorld, path: str, params: dict[str, str], weight: int
+) -> None:
+    assert {**SPOT, **USDM}[path](query(world, world.clock_start_ms, params)).weight == weight
+
+
+@pytest.mark.parametrize("path", ["/api/v3", "/fapi/v1"])
+def test_the_turnover_of_a_day_is_that_of_its_candles(world: GeneratedWorld, path: str) -> None:
+    finest = world.timeframes(BTC)[0]
+    rows = ask(world, f"{path}/klines", symbol="BTCUSDT", interval=finest, limit=DAY_MS // finest.ms)
+    day = ask(world, f"{path}/ticker/24hr", symbol="BTCUSDT")
+    assert isinstance(rows, list)
+    assert isinstance(day, dict)
+    assert float(day["quoteVolume"]) == pytest.approx(sum(float(row[7]) for row in rows), rel=1e-9)
 
 
 def test_funding_history(world: GeneratedWorld) -> None:

@@ -72,7 +72,8 @@ def test_error_bodies_come_with_status_200(world: GeneratedWorld, wrong: dict[st
 
 def test_an_interval_without_candles_has_an_empty_history(world: GeneratedWorld) -> None:
     asked = {"category": "spot", "symbol": "BTCUSDT", "interval": "1"}
-    assert ask(world, "/v5/market/kline", **asked)["result"]["list"] == []
+    for interval in ("1", "M"):
+        assert ask(world, "/v5/market/kline", **{**asked, "interval": interval})["result"]["list"] == []
 
 
 def test_instruments(world: GeneratedWorld) -> None:
@@ -85,6 +86,19 @@ def test_instruments(world: GeneratedWorld) -> None:
         assert one == listed[1]
     assert ask(world, "/v5/market/instruments-info", category="option")["result"]["list"] == []
     assert ask(world, "/v5/market/instruments-info")["retCode"] == 10001
+
+
+def test_contracts_come_in_pages(world: GeneratedWorld) -> None:
+    def page(**params: object) -> tuple[list[str], str]:
+        result = ask(world, "/v5/market/instruments-info", **params)["result"]
+        return [one["symbol"] for one in result["list"]], result["nextPageCursor"]
+
+    names, cursor = page(category="linear", limit=1)
+    assert names == ["BTCUSDT"]
+    assert cursor != ""
+    assert page(category="linear", limit=1, cursor=cursor) == (["ETHUSDT"], "")
+    assert page(category="linear", cursor="99") == ([], "")
+    assert page(category="spot", limit=1) == (["BTCUSDT", "ETHUSDT"], ""), "spot has no pages"
 
 
 def test_tickers(world: GeneratedWorld) -> None:
@@ -106,7 +120,16 @@ def test_funding_descends_and_a_start_needs_an_end(world: GeneratedWorld) -> Non
     bounded = ask(world, "/v5/market/funding/history", **asked, startTime=now - DAY_MS, endTime=now - 1)
     assert len(bounded["result"]["list"]) == 3
     assert ask(world, "/v5/market/funding/history", **asked, startTime=now)["retCode"] == 10001
+    assert ask(world, "/v5/market/funding/history", **asked, startTime=now, endTime=5)["retCode"] == 10001
     assert ask(world, "/v5/market/funding/history", category="spot", symbol="BTCUSDT")["retCode"] == 10001
+
+
+def test_the_turnover_of_a_day_is_that_of_its_candles(world: GeneratedWorld) -> None:
+    asked = {"category": "linear", "symbol": "BTCUSDT"}
+    bars = DAY_MS // world.timeframes(BTC)[0].ms
+    rows = ask(world, "/v5/market/kline", **asked, interval="5", limit=bars)["result"]["list"]
+    (day,) = ask(world, "/v5/market/tickers", **asked)["result"]["list"]
+    assert float(day["turnover24h"]) == pytest.approx(sum(float(row[6]) for row in rows), rel=1e-9)
 
 
 def test_mark_price_rows_have_no_volume(world: GeneratedWorld) -> None:

@@ -48,7 +48,8 @@ def test_server_errors_and_bodies_of_choice(simulator: Simulator) -> None:
     with pytest.raises(urllib.error.HTTPError) as failed:
         call(simulator.base_url + "/v5/market/time")
     with failed.value as reply:
-        assert json.load(reply)["retCode"] == 10006
+        body = json.load(reply)
+    assert (body["retCode"], body["time"]) == (10006, simulator.clock.now_ms())
 
 
 def test_a_web_page_instead_of_json(simulator: Simulator) -> None:

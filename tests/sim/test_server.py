@@ -100,6 +100,15 @@ def test_rate_limits_are_told(simulator: Simulator) -> None:
         assert int(reply.headers["X-Bapi-Limit-Status"]) <= int(reply.headers["X-Bapi-Limit"])
 
 
+def test_spot_and_futures_count_apart(simulator: Simulator) -> None:
+    def used(path: str) -> int:
+        with urllib.request.urlopen(simulator.base_url + path, timeout=10) as reply:
+            return int(reply.headers["X-MBX-USED-WEIGHT-1M"])
+
+    assert used("/api/v3/ticker/24hr") == 80
+    assert used("/fapi/v1/ticker/24hr") == 40
+
+
 def test_errors_have_the_venues_status(simulator: Simulator) -> None:
     status, body = refusal(simulator.base_url + "/api/v3/klines?symbol=NOPE&interval=1h")
     assert (status, json.loads(body)) == (400, {"code": -1121, "msg": "Invalid symbol."})

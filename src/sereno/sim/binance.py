@@ -11,12 +11,17 @@ from sereno.core.candle import Candles
 from sereno.core.instrument import Instrument, Market
 from sereno.core.timeframe import Timeframe, UtcMs
 from sereno.sim.reply import Query, Reply, json_reply
-from sereno.sim.view import DayStatistics
+from sereno.sim.view import DayStatistics, turnover_quote
 
 VENUE = "binance"
 INTERVALS: Mapping[str, Timeframe] = {tf.value: tf for tf in Timeframe}
+_OTHER_INTERVALS: Mapping[Market, frozenset[str]] = {
+    Market.SPOT: frozenset({"1s", "3d", "1M"}),
+    Market.LINEAR: frozenset({"3d", "1M"}),
+}
 _FAR_FUTURE_MS = 2**60
 _WHOLE = re.compile(r"[0-9]{1,20}")
+_SYMBOL = re.compile(r"[A-Z0-9-_.]{1,20}")
 _ROW = '[%d,"%.8f","%.8f","%.8f","%.8f","%.8f",%d,"%.8f",%d,"%.8f","%.8f","0"]'
 _PRICE_ROW = '[%d,"%.8f","%.8f","%.8f","%.8f","0",%d,"0",%d,"0","0","0"]'
 
@@ -38,6 +43,13 @@ def invalid_symbol() -> BinanceError:
     return BinanceError(-1121, "Invalid symbol.")
 
 
+def illegal_characters(name: str, legal: re.Pattern[str]) -> BinanceError:
+    """A parameter that does not look like one."""
+    return BinanceError(
+        -1100, f"Illegal characters found in parameter '{name}'; legal range is '^{legal.pattern}$'."
+    )
+
+
 def required(query: Query, name: str) -> str:
     """A parameter that must be there. Raises BinanceError."""
     value = query.params.get(name, "")
@@ -52,16 +64,16 @@ def whole(query: Query, name: str) -> int | None:
     if value is None or value == "":
         return None
     if not _WHOLE.fullmatch(value):
-        raise BinanceError(
-            -1100,
-            f"Illegal characters found in parameter '{name}'; legal range is '^[0-9]{{1,20}}$'.",
-        )
+        raise illegal_characters(name, _WHOLE)
     return min(int(value), _FAR_FUTURE_MS)
 
 
 def listed(query: Query, market: Market, name: str = "symbol") -> Instrument:
     """The instrument that a query names. Raises BinanceError."""
-    found = query.view.find(VENUE, market, required(query, name))
+    symbol = required(query, name)
+    if market is Market.SPOT and not _SYMBOL.fullmatch(symbol):
+        raise illegal_characters(name, _SYMBOL)
+    found = query.view.find(VENUE, market, symbol)
     if found is None:
         raise invalid_symbol()
     return found
@@ -72,10 +84,13 @@ def page(query: Query, instrument: Instrument, *, limit: int) -> Candles:
 
     An interval that the venue knows, but the world has no candles of, has an empty history.
     """
-    timeframe = INTERVALS.get(required(query, "interval"))
-    if timeframe is None:
+    interval = required(query, "interval")
+    timeframe = INTERVALS.get(interval)
+    if timeframe is None and interval not in _OTHER_INTERVALS[instrument.market]:
         raise BinanceError(-1120, "Invalid interval.")
     start, end = whole(query, "startTime"), whole(query, "endTime")
+    if timeframe is None:
+        return Candles.empty(Timeframe.D1)
     until: UtcMs | None = None if end is None else end + 1
     if start is None:
         return query.distort(query.view.last_page(instrument, timeframe, until, limit))
@@ -85,10 +100,9 @@ def page(query: Query, instrument: Instrument, *, limit: int) -> Candles:
 def rendered(candles: Candles, *, weight: int) -> Reply:
     """Candles as rows of 12: prices, volumes of base and quote, trades, taker volumes.
 
-    Turnover is volume at the mean of the four prices, trades and taker shares follow from it: the world
-    knows the base volume alone.
+    Trades and taker shares follow from the turnover.
     """
-    turnover = candles.volume * (candles.open + candles.high + candles.low + candles.close) / 4
+    turnover = turnover_quote(candles)
     columns = (
         candles.open_ms,
         candles.open,

@@ -107,7 +107,7 @@ def klines(query: Query) -> Reply:
 
 def day_ticker(query: Query) -> Reply:
     """24-hour figures of one or all."""
-    return _each(query, _spot_day)
+    return _each(query, _spot_day, weight_of_all=2 if query.params.get("symbols") else 80)
 
 
 def _spot_day(query: Query, instrument: Instrument) -> dict[str, object]:
@@ -138,11 +138,13 @@ def average_price(query: Query) -> Reply:
     return json_reply({"mins": 5, "price": binance.amount(last), "closeTime": query.view.now}, weight=2)
 
 
-def _each(query: Query, make: Callable[[Query, Instrument], dict[str, object]]) -> Reply:
+def _each(
+    query: Query, make: Callable[[Query, Instrument], dict[str, object]], *, weight_of_all: int = 4
+) -> Reply:
     chosen = binance.one_or_all(query, Market.SPOT)
     if isinstance(chosen, Instrument):
         return json_reply(make(query, chosen), weight=2)
-    return json_reply([make(query, one) for one in chosen], weight=4)
+    return json_reply([make(query, one) for one in chosen], weight=weight_of_all)
 
 
 def system_status(_query: Query) -> Reply:

@@ -127,7 +127,7 @@ def index_klines(query: Query) -> Reply:
 
 def day_ticker(query: Query) -> Reply:
     """24-hour figures of one or all."""
-    return _each(query, binance.day_ticker)
+    return _each(query, binance.day_ticker, weight_of_all=40)
 
 
 def price_ticker(query: Query) -> Reply:
@@ -214,11 +214,13 @@ def _several(chosen: tuple[Instrument, ...] | Instrument) -> tuple[Instrument, .
     return (chosen,) if isinstance(chosen, Instrument) else chosen
 
 
-def _each(query: Query, make: Callable[[Query, Instrument], dict[str, object]]) -> Reply:
+def _each(
+    query: Query, make: Callable[[Query, Instrument], dict[str, object]], *, weight_of_all: int = 2
+) -> Reply:
     chosen = binance.one_or_all(query, Market.LINEAR)
     if isinstance(chosen, Instrument):
         return json_reply(make(query, chosen))
-    return json_reply([make(query, one) for one in chosen], weight=2)
+    return json_reply([make(query, one) for one in chosen], weight=weight_of_all)
 
 
 def refusal(status: int) -> Reply:

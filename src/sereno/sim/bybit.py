@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from sereno.core.instrument import Instrument, Market
+from sereno.core.timeframe import UtcMs
 from sereno.sim.reply import Query, Reply, json_reply
 
 VENUE = "bybit"
@@ -21,7 +22,7 @@ class BybitError(Exception):
         self.code, self.message = code, message
 
 
-def enveloped(result: object, at: int, code: int = 0, message: str = "OK") -> Reply:
+def enveloped(result: object, at: UtcMs, code: int = 0, message: str = "OK") -> Reply:
     """A result in the envelope that every answer comes in."""
     return json_reply({"retCode": code, "retMsg": message, "result": result, "retExtInfo": {}, "time": at})
 
@@ -79,11 +80,11 @@ def number(value: float) -> str:
     return text.rstrip(".") or "0"
 
 
-def refusal(status: int) -> Reply:
+def refusal(status: int, at: UtcMs) -> Reply:
     """Bybit's words for an HTTP status that has nothing to do with the query."""
     if status in (403, 429):
-        return enveloped({}, 0, 10006, "Too many visits. Exceeded the API Rate Limit.")
-    return enveloped({}, 0, 10016, "Server error.")
+        return enveloped({}, at, 10006, "Too many visits. Exceeded the API Rate Limit.")
+    return enveloped({}, at, 10016, "Server error.")
 
 
 def rate_headers(wall_ms: int) -> dict[str, str]:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 from sereno.core.candle import F64, Candles
 from sereno.core.instrument import Instrument, Market
-from sereno.core.timeframe import HOUR_MS, Timeframe
+from sereno.core.timeframe import HOUR_MS, Timeframe, UtcMs
 from sereno.sim import bybit
 from sereno.sim.reply import Query, Routes
+from sereno.sim.view import turnover_quote
 
 INTERVALS: Mapping[str, Timeframe] = {
     "1": Timeframe.M1,
@@ -24,7 +25,9 @@ INTERVALS: Mapping[str, Timeframe] = {
     "D": Timeframe.D1,
     "W": Timeframe.W1,
 }
+MONTHS = "M"  # the venue has them, no world does
 DEFAULT_ROWS, MAX_ROWS, MAX_FUNDING_ROWS = 200, 1000, 200
+DEFAULT_INSTRUMENTS, MAX_INSTRUMENTS = 500, 1000
 FUNDING_EVERY_MS = 8 * HOUR_MS
 
 
@@ -35,7 +38,7 @@ def server_time(query: Query) -> object:
 
 
 def instruments_info(query: Query) -> object:
-    """Instruments with their grids; none for inverse contracts and options."""
+    """Instruments with their grids, contracts in pages; none for inverse contracts and options."""
     category = bybit.category(query)
     if category in bybit.OTHER_CATEGORIES:
         return {"category": category, "list": [], "nextPageCursor": ""}
@@ -45,8 +48,13 @@ def instruments_info(query: Query) -> object:
     else:
         chosen = query.view.listed(bybit.VENUE, bybit.MARKETS[category])
     make = _spot_row if category == "spot" else _linear_row
-    rows = [make(query, one) for one in chosen]
-    return {"category": category, "list": rows, "nextPageCursor": ""}
+    first, page_rows = 0, len(chosen)
+    if category == "linear":
+        first = bybit.whole(query, "cursor") or 0
+        page_rows = min(bybit.whole(query, "limit") or DEFAULT_INSTRUMENTS, MAX_INSTRUMENTS)
+    rows = [make(query, one) for one in chosen[first : first + page_rows]]
+    following = str(first + page_rows) if first + page_rows < len(chosen) else ""
+    return {"category": category, "list": rows, "nextPageCursor": following}
 
 
 def _spot_row(query: Query, instrument: Instrument) -> dict[str, object]:
@@ -109,21 +117,28 @@ def _linear_row(query: Query, instrument: Instrument) -> dict[str, object]:
     }
 
 
+def _refuse_backwards(start: UtcMs | None, end: UtcMs | None) -> None:
+    if start is not None and end is not None and end < start:
+        raise bybit.BybitError(10001, "params error: start time is greater than end time")
+
+
 def _page(query: Query, instrument: Instrument) -> Candles:
     """The newest candles with start <= open <= end; with a start alone, the oldest from there on."""
-    timeframe = INTERVALS.get(query.params.get("interval", ""))
-    if timeframe is None:
+    interval = query.params.get("interval", "")
+    timeframe = INTERVALS.get(interval)
+    if timeframe is None and interval != MONTHS:
         raise bybit.BybitError(10001, "Invalid period!")
     limit = min(bybit.whole(query, "limit") or DEFAULT_ROWS, MAX_ROWS)
     start, end = bybit.whole(query, "start"), bybit.whole(query, "end")
+    _refuse_backwards(start, end)
+    if timeframe is None:
+        return Candles.empty(Timeframe.W1)
     view = query.view
     if start is None:
         return view.last_page(instrument, timeframe, None if end is None else end + 1, limit)
     first = timeframe.floor(start)
     if end is None:
         return view.first_page(instrument, timeframe, first, None, limit)
-    if end < start:
-        raise bybit.BybitError(10001, "params error: start time is greater than end time")
     whole = view.candles(
         instrument, timeframe, max(first, timeframe.floor(end) - limit * timeframe.ms), end + 1
     )
@@ -134,8 +149,7 @@ def kline(query: Query) -> object:
     """Candles, newest first; 200 unless told, 1000 at most."""
     instrument = bybit.instrument(query, "linear")
     candles = query.distort(_page(query, instrument))
-    turnover = candles.volume * (candles.open + candles.high + candles.low + candles.close) / 4
-    return _listed(query, instrument, candles, (candles.volume, turnover))
+    return _listed(query, instrument, candles, (candles.volume, turnover_quote(candles)))
 
 
 def price_kline(query: Query) -> object:
@@ -219,6 +233,7 @@ def funding_history(query: Query) -> object:
     start, end = bybit.whole(query, "startTime"), bybit.whole(query, "endTime")
     if start is not None and end is None:
         raise bybit.BybitError(10001, "params error: endTime is required when startTime is given")
+    _refuse_backwards(start, end)
     limit = min(bybit.whole(query, "limit") or MAX_FUNDING_ROWS, MAX_FUNDING_ROWS)
     until = query.view.now + 1 if end is None else end + 1
     moments, rates = query.view.funding(instrument, start or 0, until)

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from sereno.core.candle import Candles
 from sereno.core.clock import WallClock
+from sereno.core.timeframe import UtcMs
 from sereno.sim import binance_spot, binance_usdm, bybit, bybit_v5
 from sereno.sim.binance import BinanceError
 from sereno.sim.control import add_control
@@ -60,7 +61,7 @@ class _Venue:
 
     def __init__(self, simulator: Simulator) -> None:
         self._simulator = simulator
-        self._weights = Weights()
+        self._weights = {"/api/": Weights(), "/fapi/": Weights()}
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request, as well or as badly as the armed faults say."""
@@ -70,7 +71,7 @@ class _Venue:
             await asyncio.sleep(fault.delay_s)
         if fault is not None and fault.kind is FaultKind.DROP:
             return _dropped(request)
-        reply = _spoiled(self._reply(request, fault), path, fault)
+        reply = _spoiled(self._reply(request, fault), path, fault, self._simulator.clock.now_ms())
         headers = {**reply.headers, **self._rate_headers(path, reply)}
         if fault is not None and fault.kind is FaultKind.TRUNCATED:
             return await _truncated(request, reply, headers)
@@ -95,13 +96,16 @@ class _Venue:
             return refusal.reply()
 
     def _rate_headers(self, path: str, reply: Reply) -> dict[str, str]:
-        used = str(self._weights.add(reply.weight))
         if path.startswith("/v5/"):
             return bybit.rate_headers(WALL.now_ms())
+        counted = [weights for host, weights in self._weights.items() if path.startswith(host)]
+        if not counted:
+            return {}
+        used = str(counted[0].add(reply.weight))
         return {"X-MBX-USED-WEIGHT": used, "X-MBX-USED-WEIGHT-1M": used}
 
 
-def _spoiled(reply: Reply, path: str, fault: Fault | None) -> Reply:
+def _spoiled(reply: Reply, path: str, fault: Fault | None, now: UtcMs) -> Reply:
     """The reply after a fault of content or status."""
     if fault is None:
         return reply
@@ -109,13 +113,12 @@ def _spoiled(reply: Reply, path: str, fault: Fault | None) -> Reply:
         return Reply(WEB_PAGE, fault.status or 200, HTML_TYPE)
     if fault.kind is FaultKind.HALF_JSON:
         return replace(reply, body=reply.body[: len(reply.body) // 2])
-    return _refused(path, fault) if fault.kind is FaultKind.STATUS else reply
+    return _refused(path, fault, now) if fault.kind is FaultKind.STATUS else reply
 
 
-def _refused(path: str, fault: Fault) -> Reply:
+def _refused(path: str, fault: Fault, now: UtcMs) -> Reply:
     status = fault.status or 503
-    refusal = bybit.refusal if path.startswith("/v5/") else binance_usdm.refusal
-    reply = refusal(status)
+    reply = bybit.refusal(status, now) if path.startswith("/v5/") else binance_usdm.refusal(status)
     if fault.body:
         reply = replace(reply, body=fault.body.encode())
     if fault.retry_after_s is not None:

@@ -30,6 +30,12 @@ class DayStatistics:
     trades: int
 
 
+def turnover_quote(candles: Candles) -> F64:
+    """(n,) volume at the mean of the four prices: the world knows the base volume alone."""
+    turnover: F64 = candles.volume * (candles.open + candles.high + candles.low + candles.close) / 4
+    return turnover
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """A world at the moment `now`."""
@@ -122,7 +128,6 @@ class View:
         since = finest.floor(self.now - DAY_MS + finest.ms - 1)  # whole candles only
         known = self._known(instrument, finest, since)
         if len(known):
-            turnover = float(np.dot(known.volume, (known.high + known.low + known.close) / 3))
             return DayStatistics(
                 open_ms=self.now - DAY_MS,
                 close_ms=self.now,
@@ -131,7 +136,7 @@ class View:
                 low=float(known.low.min()),
                 last=float(known.close[-1]),
                 volume_base=float(known.volume.sum()),
-                turnover_quote=turnover,
+                turnover_quote=float(turnover_quote(known).sum()),
                 trades=len(known) * 100,
             )
         last = self.last_price(instrument)
