@@ -431,7 +431,7 @@ def test_rules_are_handed_on(exchange: Make) -> None:
 BAD = [
     (FaultKind.NAN, Defect.NOT_A_NUMBER),
     (FaultKind.NEGATIVE, Defect.NOT_POSITIVE),
-    (FaultKind.ABSURD, Defect.OHLC_RELATION),
+    (FaultKind.ABSURD, Defect.ABSURD_PRICE),
     (FaultKind.INCONSISTENT, Defect.OHLC_RELATION),
     (FaultKind.DUPLICATES, Defect.DUPLICATE),
     (FaultKind.FUTURE, Defect.IN_THE_FUTURE),

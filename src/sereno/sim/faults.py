@@ -22,7 +22,7 @@
     missing         every fifth candle left out
     nan             a NaN close in the middle
     negative        a negative low in the middle
-    absurd          a close 1000 times too high in the middle
+    absurd          a candle at 1000 times its prices in the middle
     inconsistent    a high below the low in the middle
     unclosed        the newest closed candle as it was half-way: a later request brings the final one
     future          one more candle, which opens after the clock
@@ -146,9 +146,10 @@ def _rows(candles: Candles, order: np.ndarray) -> Candles:
     )
 
 
-def _poked(candles: Candles, column: str, factor: float) -> Candles:
+def _poked(candles: Candles, factor: float, *columns: str) -> Candles:
     copy = _rows(candles, np.arange(len(candles)))
-    getattr(copy, column)[len(copy) // 2 : len(copy) // 2 + 1] *= factor
+    for column in columns:
+        getattr(copy, column)[len(copy) // 2 : len(copy) // 2 + 1] *= factor
     return copy
 
 
@@ -157,7 +158,7 @@ def _shuffled(candles: Candles) -> Candles:
 
 
 def _with_nan(candles: Candles) -> Candles:
-    return _poked(candles, "close", float("nan"))
+    return _poked(candles, float("nan"), "close")
 
 
 def _unclosed(candles: Candles, now: UtcMs) -> Candles:
@@ -186,9 +187,9 @@ _BY_SHAPE: dict[FaultKind, Callable[[Candles], Candles]] = {
     FaultKind.OUT_OF_ORDER: _shuffled,
     FaultKind.MISSING: lambda candles: _rows(candles, np.flatnonzero(np.arange(len(candles)) % 5 != 2)),
     FaultKind.NAN: _with_nan,
-    FaultKind.NEGATIVE: lambda candles: _poked(candles, "low", -1.0),
-    FaultKind.ABSURD: lambda candles: _poked(candles, "close", 1000.0),
-    FaultKind.INCONSISTENT: lambda candles: _poked(candles, "high", 0.5),
+    FaultKind.NEGATIVE: lambda candles: _poked(candles, -1.0, "low"),
+    FaultKind.ABSURD: lambda candles: _poked(candles, 1000.0, "open", "high", "low", "close"),
+    FaultKind.INCONSISTENT: lambda candles: _poked(candles, 0.5, "high"),
 }
 _BY_CLOCK: dict[FaultKind, Callable[[Candles, UtcMs], Candles]] = {
     FaultKind.UNCLOSED: _unclosed,
