@@ -187,29 +187,21 @@ def test_contributions_explain_the_favoured_side(
 ) -> None:
     at = int(np.argmax(edged.world.frame.values[100:, NAMES.index("signal")])) + 100
     row = edged.world.frame.row(at)
-    drivers = forecaster.contributions(row, Side.LONG)
+    drivers = forecaster.contributions(row, Side.LONG).of_features
     assert {name for name, _ in drivers} == set(NAMES)
     assert drivers[0][0] in {"signal", "echo"}
     assert drivers[0][1] > 0
-    assert dict(forecaster.contributions(row, Decision.SHORT))[drivers[0][0]] < 0
-    assert [abs(v) for _, v in drivers] == sorted((abs(v) for _, v in drivers), reverse=True)
+    assert dict(forecaster.contributions(row, Decision.SHORT).of_features)[drivers[0][0]] < 0
     constant = Forecaster.load(noise.registry, SERIES, names=NAMES)
     assert constant.kinds[Role.TREND] == "baseline"
-    assert constant.contributions(row, Side.LONG) == ()
+    assert constant.contributions(row, Side.LONG).of_features == ()
 
 
-def test_contributions_sum_to_the_score(edged: Trained, forecaster: Forecaster) -> None:
-    """SHAP values and the bias add up to the trees' log-odds of the class."""
-    import xgboost
-
+def test_contributions_are_to_the_probability_that_is_served(edged: Trained, forecaster: Forecaster) -> None:
     row = edged.world.frame.row(700)
-    trees = forecaster._outlooks[Role.TREND].trees  # type: ignore[attr-defined]
-    matrix = xgboost.DMatrix(row.values[None, :], feature_names=trees.feature_names)
-    margin = trees.predict(matrix, output_margin=True)[0, 0]
-    bias = trees.predict(matrix, pred_contribs=True)[0, 0, -1]
-    assert sum(v for _, v in forecaster.contributions(row, Side.LONG)) + bias == pytest.approx(
-        margin, abs=1e-4
-    )
+    forecast = forecaster.forecast(row)
+    assert forecaster.contributions(row, Side.LONG).value == forecast.prob_up
+    assert forecaster.contributions(row, Side.SHORT).value == forecast.prob_down
 
 
 def _run(code: str) -> str:

@@ -60,6 +60,23 @@ class Frame(Protocol):
     def close(self) -> F64: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Contributions:
+    """How one output of one row came about: `base`, the step of each feature, `remainder`; together `value`.
+
+    of_features  (feature, step), strongest first; none where features play no part. Steps are in log-odds of
+                 a probability, and in units of ATR over close of a return
+    base, value  the output before any feature is looked at, and with all of them
+    remainder    what the steps leave of the way, in their unit. They follow the slopes of softmax and
+                 calibration at this row, which are others on the way to it
+    """
+
+    of_features: tuple[tuple[str, float], ...]
+    base: float
+    value: float
+    remainder: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Forecasts:
     """(n,) columns of forecasts, oldest first; the fields of `core.Forecast`.

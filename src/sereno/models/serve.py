@@ -15,7 +15,7 @@ from sereno.core.order import Side
 from sereno.core.settings import BarrierSettings
 from sereno.core.signal import Decision
 from sereno.models.compose import Inputs, compose, missing, picked
-from sereno.models.contract import Forecasts, Frame, Role, Row
+from sereno.models.contract import Contributions, Forecasts, Frame, Role, Row
 from sereno.models.outlook import Outlook, read_outlook
 from sereno.store.registry import Artefact, ModelManifest, Registry
 
@@ -106,17 +106,10 @@ class Forecaster:
             )
         return self._compose(inputs).row(0)
 
-    def contributions(self, row: Row, side: Side | Decision) -> tuple[tuple[str, float], ...]:
-        """(feature, SHAP in log-odds) of the trend's probability for a side, strongest first.
-
-        Empty when the trend is a baseline: nothing drives a constant.
-        """
-        trend = self._outlooks[Role.TREND]
-        if trend.kind == "baseline":
-            return ()
-        values = trend.contributions(self._single(row).x, 0 if side.value.lower() == "long" else 1)
-        pairs = zip(self._features, values.tolist(), strict=True)
-        return tuple(sorted(pairs, key=lambda pair: (-abs(pair[1]), pair[0])))
+    def contributions(self, row: Row, side: Side | Decision) -> Contributions:
+        """What made the trend's probability for a side, in log-odds of it; nobody drives a baseline."""
+        output = 0 if side.value.lower() == "long" else 1
+        return self._outlooks[Role.TREND].contributions(self._single(row).x, output)
 
     def _single(self, row: Row) -> Inputs:
         order = self._order if row.names == self._names else picked(row.names, wanted=self._features)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 
 from sereno.core.row_digest import ROWS
 from sereno.core.settings.sections import BarrierSettings, CostSettings, SignalSettings
 from sereno.core.signal import Decision, Signal
 from sereno.core.timeframe import iso
+from sereno.models.contract import Contributions
 from sereno.signals.decide import floors_of, utility
 
 DRIVERS = 5
+LEAST_TOLD = 0.0005
+"""A smaller remainder does not show in three digits."""
 
 
 def explain(
     signal: Signal,
-    contributions: Sequence[tuple[str, float]],
+    contributions: Contributions | None,
     *,
     signals: SignalSettings,
     barriers: BarrierSettings,
@@ -23,8 +26,8 @@ def explain(
 ) -> str:
     """Several short paragraphs of plain text.
 
-    contributions  (feature, SHAP value in log-odds of the side's probability); empty when the served
-                   model has none, as a baseline
+    contributions  to the side's probability, or to that of a rise where no side had the edge; None where they
+                   cannot be told any more
     """
     paragraphs = (
         _headline(signal),
@@ -58,20 +61,42 @@ def _outlook(signal: Signal) -> str:
     )
 
 
-def _drivers(signal: Signal, contributions: Sequence[tuple[str, float]]) -> str:
-    if not contributions:
+def _drivers(signal: Signal, contributions: Contributions | None) -> str:
+    if contributions is None:
+        return "Drivers: not known."
+    if not contributions.of_features:
         return "Drivers: none to name; the served model does not look at single features."
     values = dict(signal.features)
-    strongest = sorted(contributions, key=lambda pair: (-abs(pair[1]), pair[0]))[:DRIVERS]
-    lines = [
-        f"  {name} = {_value(values.get(name))} {'speaks for' if weight > 0 else 'speaks against'} it ({weight:+.3f})"
-        for name, weight in strongest
-        if weight != 0.0
-    ]
+    shown = [(name, step) for name, step in contributions.of_features[:DRIVERS] if step != 0.0]
     about = signal.side.value if signal.side is not None else "an upward move"
-    if not lines:
+    if not shown:
         return "Drivers: no feature moved the forecast."
-    return "\n".join((f"Drivers of {about} (SHAP, log-odds):", *lines))
+    lines = [
+        f"  {name} = {_value(values.get(name))} {'speaks for' if step > 0 else 'speaks against'} it ({step:+.3f})"
+        for name, step in shown
+    ]
+    return "\n".join(
+        (f"Drivers of {about} (log-odds of its probability):", *lines, _sum(contributions, len(shown)))
+    )
+
+
+def _sum(contributions: Contributions, shown: int) -> str:
+    """How the drivers make the probability, with what the rest adds."""
+    base, value = contributions.base, contributions.value
+    named = sum(step for _, step in contributions.of_features[:shown])
+    rest = sum(step for _, step in contributions.of_features[shown:])
+    left = contributions.remainder
+    bent = f", {left:+.3f} for the bends of softmax and calibration" if abs(left) >= LEAST_TOLD else ""
+    return (
+        f"Without any feature the probability is {base:.3f} (log-odds {_log_odds(base):+.3f}). These drivers add {named:+.3f}, "
+        f"the other {len(contributions.of_features) - shown} features {rest:+.3f}{bent}: log-odds {_log_odds(value):+.3f}, "
+        f"a probability of {value:.3f}."
+    )
+
+
+def _log_odds(probability: float) -> float:
+    held = min(max(probability, 1e-7), 1.0 - 1e-7)
+    return math.log(held / (1.0 - held))
 
 
 def _market(signal: Signal, settings: SignalSettings) -> str:

@@ -13,7 +13,7 @@ from sereno.core.signal import Decision, Signal
 from sereno.core.timeframe import UtcMs
 from sereno.features.engine import live_row
 from sereno.features.registry import feature_names
-from sereno.models.contract import Role
+from sereno.models.contract import Contributions, Role
 from sereno.models.outlook import read_outlook
 from sereno.models.serve import Forecaster, Served
 from sereno.signals.explain import explain
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def story_of(desk: Desk, signal: Signal) -> str:
     """The story of a signal in words; without its models or candles the drivers are left out."""
     decided = _settings_of(desk, signal)
-    contributions: tuple[tuple[str, float], ...] = ()
+    contributions: Contributions | None = None
     note = ""
     try:
         row = live_row(candles_of(desk, signal), atr_bars=decided.barriers.atr_bars).row
