@@ -1,4 +1,4 @@
-"""Walk-forward: each fold knows only its past, and its forecasts are what the desk would have said."""
+"""Walk-forward: each fold knows only its past, and each candle is forecast by the newest fold that may."""
 
 from __future__ import annotations
 
@@ -51,6 +51,13 @@ def test_forecasts_are_joined_in_order_once_each(walked: WalkForward) -> None:
     assert len(walked.forecasts) == sum(len(fold.forecasts) for fold in walked.folds)
     assert walked.forecasts.present.all()
     assert walked.folds[0].forecasts.model_version == "walk-forward:1"
+
+
+def test_embargoed_rows_are_forecast_by_the_fold_before_and_scored_by_none(made: World) -> None:
+    walked = _walk(made, embargo_bars=40)
+    assert set(np.diff(walked.forecasts.ts).tolist()) == {SERIES.timeframe.ms}
+    for fold in walked.folds[:-1]:
+        assert len(fold.forecasts) >= fold.test_rows + 40
 
 
 def test_every_fold_is_scored_against_its_baseline(walked: WalkForward) -> None:

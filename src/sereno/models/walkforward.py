@@ -43,7 +43,10 @@ class FoldScores:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fold:
-    """One step: trained on the rows before `test_from_ms`, forecasts until `test_to_ms` (close of the last)."""
+    """One step: trained on the rows before `test_from_ms`, forecasts until `test_to_ms` (close of the last).
+
+    test_rows   labelled ones that it is scored on; those of the next fold's embargo are forecast, not scored
+    """
 
     number: int
     train_rows: int
@@ -57,7 +60,7 @@ class Fold:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WalkForward:
-    """All folds, and their forecasts joined: all out of sample, the embargoed rows between folds left out."""
+    """All folds, and their forecasts joined, all out of sample; embargoed rows are the fold's before them."""
 
     series: Series
     folds: tuple[Fold, ...]
