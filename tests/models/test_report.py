@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from sereno.core.timeframe import iso
+from sereno.models.contract import Role
 from sereno.models.gate import Duel, Verdict
-from sereno.models.report import EquityCurve, train_report, window_of, write_train_report
+from sereno.models.report import EquityCurve, train_report, wilson, window_of, write_train_report
 from sereno.store.pointer import Pin
 from tests.models.conftest import Trained
 from tests.models.worlds import SERIES
@@ -93,18 +94,68 @@ def test_a_held_version_and_a_hurried_search_are_shown(edged: Trained) -> None:
 
 
 def test_the_comparison_with_what_served_is_shown(edged: Trained, page: str) -> None:
-    assert "not compared: nothing serves yet" in page
+    assert "Not compared with what served: nothing serves yet" in page
     first, *rest = edged.report.roles
     duel = {**asdict(Duel("v1", 480, 0, 3_600_000, Verdict(True, 0.1, 0.01, None), 0.0123, 0.004))}
     after = replace(first, evaluation={**first.evaluation, "champion": duel})
     told = train_report([replace(edged.report, roles=(after, *rest))], equity={})
-    assert "v1: lead over the new trees 0.0123, p 0.0040, 480 rows, 1970-01-01T00:00:00Z" in told
+    assert (
+        "Against what served, v1: lead over the new trees 0.0123, p 0.0040, 480 rows, 1970-01-01T00:00:00Z"
+        in told
+    )
 
 
-def test_a_refusal_is_shown_with_its_reason(page: str, noise: Trained) -> None:
-    reason = noise.report.roles[0].trees.refused_reason
-    assert reason
-    assert reason in page
+def short(version: str) -> str:
+    return f"…{version.rpartition('-')[2][:4]}"
+
+
+def test_a_title_tells_the_trees_from_what_serves(edged: Trained, noise: Trained, page: str) -> None:
+    """The scores under it are those of the trees, whatever serves."""
+    served, refused = edged.report.roles[0], noise.report.roles[0]
+    trees, baseline = refused.trees.version, refused.baseline.version
+    assert f"<h3>trend: trees {short(served.trees.version)} serve</h3>" in page
+    assert (
+        f"<h3>trend: trees {short(trees)} refused; baseline {short(baseline)} serves</h3>"
+        f"<p class='bad'>Not served: {refused.trees.refused_reason}.</p>"
+    ) in page
+    assert f"Version {baseline} serves. All below is of the trees {trees}, which do not serve." in page
+    pinned = replace(served, served=served.baseline, pin=Pin("ada", 0, ""))
+    held = train_report([replace(edged.report, roles=(pinned,))], equity={})
+    assert f"trees {short(served.trees.version)} held back; baseline {short(served.baseline.version)}" in held
+
+
+def test_the_mean_is_told_of_where_its_judgement_was_kept(edged: Trained, page: str) -> None:
+    assert "Mean: " not in page
+    role = next(role for role in edged.report.roles if role.role is Role.RETURN)
+    verdict = asdict(Verdict(False, -0.01, 0.7, "worse than the baseline out of sample"))
+
+    def told(kind: str, verdict: dict[str, object]) -> str:
+        mean = {"kind": kind, "weight": 0.4, "centre": 0.12}
+        kept = replace(role, evaluation={**role.evaluation, "mean": mean, "mean_verdict": verdict})
+        return train_report([replace(edged.report, roles=(kept,))], equity={})
+
+    constant = told("baseline", verdict)
+    assert "Mean: baseline&#x27;s constant, since: worse than the baseline out of sample" in constant
+    learned = told("learned", {**verdict, "passed": True, "improvement": 0.02, "reason": None})
+    assert "Mean: learned, weight 0.40 about 0.1200 ATR (improvement 0.0200, p 0.7000)." in learned
+
+
+def test_an_account_that_never_moved_is_told_not_drawn(edged: Trained, curve: EquityCurve) -> None:
+    flat = replace(
+        curve, equity_quote=np.full(len(curve.ts), 10_000.0), caption="No trade. Refused: no_edge 7"
+    )
+    page = train_report([edged.report], equity={SERIES.key: flat})
+    assert "No trade. Refused: no_edge 7" in page
+    assert page.count("<svg") == train_report([edged.report], equity={}).count("<svg")
+
+
+@pytest.mark.parametrize(("happened", "rows"), [(0, 5), (3, 10), (68, 68), (421, 1361)])
+def test_intervals_of_the_calibration_are_wilsons(happened: int, rows: int) -> None:
+    from scipy.stats import binomtest
+
+    low, high = wilson(np.array([happened / rows]), np.array([float(rows)]))
+    oracle = binomtest(happened, rows).proportion_ci(method="wilson")
+    assert (low[0], high[0]) == pytest.approx((oracle.low, oracle.high), abs=1e-6)
 
 
 def test_what_is_given_is_escaped(page: str) -> None:

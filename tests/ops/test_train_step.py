@@ -77,22 +77,25 @@ def made_of(desk: Desk, series: Series) -> ModelManifest:
 def test_the_page_says_what_the_curve_is(desk: Desk) -> None:
     page = (desk.paths.reports / REPORT).read_text(encoding="utf-8")
     assert page.count("Out-of-sample equity, walk-forward") + page.count("no trades were simulated") == 2
-    assert "not compared: nothing serves yet" in page
+    assert page.count("a side. Refused, by the first reason: ") == page.count(
+        "Out-of-sample equity, walk-forward"
+    )
+    assert "Not compared with what served: nothing serves yet" in page
 
 
 def test_a_training_of_one_role_and_series_leaves_the_others_on_the_page(desk: Desk) -> None:
     path, kept = desk.paths.reports / REPORT, desk.paths.reports / CURVES
     before, curves = path.read_text(encoding="utf-8"), kept.read_bytes()
-    assert before.count(", this time</span>") == 6
+    assert before.count(", now</span>") == 6
     assert step.train(desk, RUN, "trend", desk.series[0].instrument.symbol).failed is None
     page = path.read_text(encoding="utf-8")
-    assert (page.count(", this time</span>"), page.count(", before<")) == (1, 5)
+    assert (page.count(", now</span>"), page.count(", before<")) == (1, 5)
     assert page.count("<svg") == before.count("<svg")
     assert kept.read_bytes() == curves
     for series in desk.series:
         assert f"<h2>{series.key}</h2>" in page
         for version in desk.registry.served(series).values():
-            assert f"serving {version}" in page
+            assert f"Version {version} serves." in page
     assert page.count("not trained this time") == 1
 
 

@@ -11,6 +11,8 @@ from enum import StrEnum
 from html import escape
 from typing import TypeAlias
 
+from sereno.core.timeframe import UtcMs, iso
+
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d2330; --faint: #667085; --line: #d8dce4; --paper: #fff; --curve: #2457c5; --good: #1b7f4b; --bad: #b3261e; --warn: #8a5a00; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e8eaf0; --faint: #a3a9b8; --line: #343a48; --paper: #14171e; --curve: #8fb1ff; --good: #5fd39a; --bad: #ff8a80; --warn: #f2c14e; } }
@@ -121,6 +123,11 @@ def percent(value: float | None) -> str:
 def number(value: float | None, digits: int = 2) -> str:
     """So many digits; `-` where it is undefined."""
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+def minute(at: UtcMs) -> str:
+    """A moment for eyes: `2024-06-01 12:00`."""
+    return iso(at)[:16].replace("T", " ")
 
 
 def _section(section: Section) -> str:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sereno.core.candle import F64, I64
 from sereno.core.files import replace_file
-from sereno.core.page import Drawn, Kind, Section, Table, Words, number, page
+from sereno.core.page import Drawn, Kind, Part, Section, Table, Words, minute, number, page
 from sereno.core.timeframe import DAY_MS, iso
 from sereno.models.contract import Role
 from sereno.models.trained import RoleReport, TrainReport
@@ -18,19 +20,18 @@ from sereno.models.walkforward import Fold
 from sereno.store.registry import ModelManifest
 
 IMPORTANCE_ROWS = 15
+TREES, BASELINE = "trees", "baseline"
+EQUITY = "Out-of-sample equity, walk-forward"
 HEADLINE = {Role.TREND: "log_loss", Role.RETURN: "pinball", Role.RISK: "log_loss"}
 HEAD = (
     "role",
+    "serves",
+    "new trees do not, because",
     "trained",
-    "loss",
-    "trees",
-    "baseline",
-    "improvement",
+    "loss of the trees",
+    "of the baseline",
+    "better by",
     "p-value",
-    "test rows",
-    "served",
-    "against what served",
-    "new trees not served because",
 )
 HOW = (
     "Every score is of the test slice: rows later than anything the models were trained, tuned or calibrated "
@@ -82,37 +83,42 @@ def _series(report: TrainReport, curve: EquityCurve | None) -> Iterator[Section]
 def _summary(role: RoleReport) -> tuple[str | Words, ...]:
     name = HEADLINE[role.role]
     verdict = role.evaluation["verdict"]
-    served = str(role.served.extra.get("kind"))
-    why = ". ".join(word for word in (role.trees.refused_reason, role.held) if word)
+    served = _kind(role.served)
     return (
-        role.role.value,
+        f"{role.role.value} ({name.replace('_', ' ')})",
+        Words(served, Kind.GOOD if served == TREES else Kind.BAD),
+        ". ".join(_why_not(role)),
         _when(role),
-        name.replace("_", " "),
         number(role.evaluation["metrics"][name], 4),
         number(role.evaluation["baseline_metrics"][name], 4),
         number(verdict["improvement"], 4),
         number(verdict["p_value"], 4),
-        str(role.evaluation["slices"]["test"]["rows"]),
-        Words(served, Kind.GOOD if served == "boosted" else Kind.BAD),
-        _champion(role),
-        why,
     )
 
 
+def _kind(manifest: ModelManifest) -> str:
+    return BASELINE if manifest.extra.get("kind") == BASELINE else TREES
+
+
+def _why_not(role: RoleReport) -> tuple[str, ...]:
+    """Why the new trees do not serve, or another version than the gate chose; nothing when they do."""
+    return tuple(word for word in (role.trees.refused_reason, role.held) if word)
+
+
 def _when(report: RoleReport) -> str | Words:
-    moment = iso(report.trees.created_ms)
-    return Words(f"{moment}, this time", Kind.GOOD) if report.fresh else f"{moment}, before"
+    moment = minute(report.trees.created_ms)
+    return Words(f"{moment}, now", Kind.GOOD) if report.fresh else f"{moment}, before"
 
 
 def _champion(report: RoleReport) -> str:
     """How the new trees did beside those that served, on rows that neither was fitted on."""
     found = report.evaluation["champion"]
     if found is None:
-        return f"not compared: {report.no_duel or 'see the training that made them'}"
+        return f"Not compared with what served: {report.no_duel or 'see the training that made them'}."
     span = f"{iso(found['since_ms'])} to {iso(found['until_ms'])}"
     return (
-        f"{found['version']}: lead over the new trees {number(found['lead'], 4)}, p {number(found['p_value'], 4)}, "
-        f"{found['rows']} rows, {span}"
+        f"Against what served, {found['version']}: lead over the new trees {number(found['lead'], 4)}, "
+        f"p {number(found['p_value'], 4)}, {found['rows']} rows, {span}."
     )
 
 
@@ -122,13 +128,15 @@ def _equity(report: TrainReport, curve: EquityCurve | None) -> Section:
         why = f" ({report.fault})" if report.fault else ""
         told = f"Out-of-sample equity: no trades were simulated for this report{why}."
         return Section("", (Words(told, Kind.FAINT),))
+    window, caption = Words(curve.window, Kind.FAINT), Words(curve.caption)
+    if curve.equity_quote.min() == curve.equity_quote.max():
+        return Section(EQUITY, (window, caption), level=3)
     figure, axes = _figure(8.0, 2.8)
     axes.plot((curve.ts - curve.ts[0]) / DAY_MS, curve.equity_quote, color="#2456a6", linewidth=1.2)
     axes.set_xlabel(f"days since {iso(int(curve.ts[0]))}")
     axes.set_ylabel("equity, quote")
     axes.ticklabel_format(axis="y", style="plain", useOffset=False)
-    words = (Words(curve.window, Kind.FAINT), Words(curve.caption, Kind.FAINT))
-    return Section("Out-of-sample equity, walk-forward", (*words, Drawn(_svg(figure))), level=3)
+    return Section(EQUITY, (window, caption, Drawn(_svg(figure))), level=3)
 
 
 def window_of(fold: Fold) -> str:
@@ -149,16 +157,52 @@ def _role(report: RoleReport) -> Section:
         for name in ("train", "calibration", "test")
     )
     params = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in found["params"].items())
-    plots = _calibration_plot(found["curves"]) + _importance_plot(found["importance"])
-    parts = (
-        *((Words(report.held, Kind.BAD),) if report.held else ()),
+    horizon_bars = int(report.trees.label_params["horizon_bars"])
+    plots = _calibration_plot(found["curves"], horizon_bars) + _importance_plot(found["importance"])
+    parts: tuple[Part, ...] = (
+        *(Words(f"Not served: {reason}.", Kind.BAD) for reason in _why_not(report)),
+        Words(_champion(report)),
+        *_mean(found),
+        Words(f"Version {report.served.version} serves. {_about(report)}", Kind.FAINT),
         Words(f"Trained {_origin(report.trees)}.", Kind.FAINT),
         Words(f"{spans}.", Kind.FAINT),
         Words(f"{found['rounds']} rounds; {params}; {_searched(found['tuning'])}.", Kind.FAINT),
         _scores(found),
         Drawn(plots),
     )
-    return Section(f"{report.role}: serving {report.served.version}", parts, level=3)
+    return Section(_title(report), parts, level=3)
+
+
+def _title(report: RoleReport) -> str:
+    """What became of the new trees, and what serves."""
+    trees, served = report.trees, report.served
+    if served.version == trees.version:
+        return f"{report.role}: {TREES} {_short(trees)} serve"
+    fate = "refused" if trees.refused_reason else "held back"
+    verb = "serves" if _kind(served) == BASELINE else "serve"
+    return f"{report.role}: {TREES} {_short(trees)} {fate}; {_kind(served)} {_short(served)} {verb}"
+
+
+def _short(manifest: ModelManifest) -> str:
+    return f"\N{HORIZONTAL ELLIPSIS}{manifest.version.rpartition('-')[2][:4]}"
+
+
+def _about(report: RoleReport) -> str:
+    idle = "" if report.served.version == report.trees.version else ", which do not serve"
+    return f"All below is of the trees {report.trees.version}{idle}."
+
+
+def _mean(found: Mapping[str, Any]) -> tuple[Words, ...]:
+    """Whether the mean of the returns is learned or a constant; older trainings do not tell."""
+    mean, verdict = found.get("mean"), found.get("mean_verdict")
+    if mean is None or verdict is None:
+        return ()
+    judged = f"improvement {number(verdict['improvement'], 4)}, p {number(verdict['p_value'], 4)}"
+    if mean["kind"] == BASELINE:
+        why = verdict["reason"] or "it was not learned"
+        return (Words(f"Mean: baseline's constant, since: {why} ({judged}).", Kind.BAD),)
+    pulled = f"weight {number(mean['weight'])} about {number(mean['centre'], 4)} ATR"
+    return (Words(f"Mean: learned, {pulled} ({judged}).", Kind.GOOD),)
 
 
 def _origin(trees: ModelManifest) -> str:
@@ -183,29 +227,51 @@ def _scores(found: Mapping[str, Any]) -> Table:
     return Table((span, "trees", "baseline"), rows, figures=True)
 
 
-def _calibration_plot(curves: Mapping[str, Sequence[Sequence[float]]]) -> str:
-    if not curves:
+def _calibration_plot(curves: Mapping[str, Sequence[Sequence[float]]], horizon_bars: int) -> str:
+    """Each dot with its 95 % interval, and how many rows it stands for."""
+    if not any(curves.values()):
         return ""
     figure, axes = _figure(4.6, 4.0)
-    axes.plot([0, 1], [0, 1], color="#999999", linewidth=0.8, linestyle="--", label="perfect")
+    ends: list[float] = []
     for name, points in curves.items():
-        axes.plot(
-            [p[0] for p in points],
-            [p[1] for p in points],
+        prob, frequency, rows = np.array(points).T
+        low, high = wilson(frequency, rows / horizon_bars)
+        ends += [*prob, *low, *high]
+        axes.errorbar(
+            prob,
+            frequency,
+            yerr=np.abs([frequency - low, high - frequency]),
             marker="o",
             markersize=3.5,
-            label=name.replace("_", " "),
+            linewidth=1.0,
+            elinewidth=0.7,
+            label=f"{name.replace('_', ' ')}, {_spread(rows)} rows a dot",
         )
-    most = max((max(p[0], p[1]) for points in curves.values() for p in points), default=1.0)
+    span = (max(0.0, min(ends) - 0.02), min(1.0, max(ends) + 0.02))
+    axes.plot(span, span, color="#999999", linewidth=0.8, linestyle="--", label="perfect")
     axes.set(
-        xlim=(0, min(1, most * 1.15)),
-        ylim=(0, min(1, most * 1.15)),
-        xlabel="forecast probability",
+        xlim=span,
+        ylim=span,
+        xlabel=f"forecast probability\nbars: 95 %, {horizon_bars} rows counted as one, as their futures overlap",
         ylabel="frequency",
         title="calibration, test slice",
     )
+    axes.xaxis.label.set_size(8)
     axes.legend(frameon=False, fontsize=8)
     return _svg(figure)
+
+
+def wilson(frequency: F64, rows: F64) -> tuple[F64, F64]:
+    """(n,) ends of the 95 % interval of a frequency that was seen in so many independent rows (Wilson 1927)."""
+    z2 = 1.959964**2
+    centre = (frequency + z2 / (2 * rows)) / (1 + z2 / rows)
+    half = np.sqrt(z2 * (frequency * (1 - frequency) / rows + z2 / (4 * rows**2))) / (1 + z2 / rows)
+    return centre - half, centre + half
+
+
+def _spread(rows: F64) -> str:
+    least, most = int(rows.min()), int(rows.max())
+    return str(least) if least == most else f"{least} to {most}"
 
 
 def _importance_plot(importance: Sequence[Sequence[Any]]) -> str:

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sereno.core.timeframe import UtcMs, iso
+from sereno.core.page import minute
+from sereno.core.timeframe import UtcMs
 
 WIDTH, HEIGHT, PAD = 860, 220, 34
 INK, FAINT, LINE = "var(--curve, #2457c5)", "var(--faint, #667085)", "var(--line, #d8dce4)"
-
-
-def minute(at: UtcMs) -> str:
-    """A moment for eyes: `2024-06-01 12:00`."""
-    return iso(at)[:16].replace("T", " ")
 
 
 def curve(points: Sequence[tuple[UtcMs, float]]) -> str:

@@ -119,8 +119,13 @@ def told(result: BacktestResult) -> tuple[str, ...]:
         f"buy and hold {_share(result.buy_and_hold_frac)}",
         f"  win rate {_share(f.win_rate)}, profit factor {_number(f.profit_factor)}, "
         f"Sharpe {_number(result.sharpe)}, deepest drawdown {_share(f.max_drawdown_frac)}",
-        "  refused: " + (", ".join(f"{name} {n}" for name, n in result.refused.items() if n) or "nothing"),
+        f"  refused: {refused(result)}",
     )
+
+
+def refused(result: BacktestResult) -> str:
+    """What kept from entries, and how often."""
+    return ", ".join(f"{name} {n}" for name, n in result.refused.items() if n) or "nothing"
 
 
 def _share(value: float | None) -> str:

@@ -65,7 +65,7 @@ def _curve(desk: Desk, report: TrainReport, read: Callable[[Series], Candles]) -
     """The fold's forecasts, which chose nothing, traded by the desk's rules."""
     from sereno.features.frame import compute
     from sereno.models.report import EquityCurve, window_of
-    from sereno.ops.steps.backtest import traded
+    from sereno.ops.steps.backtest import refused, traded
 
     if report.fold is None or not report.fold.forecasts.present.any():
         return None
@@ -73,9 +73,10 @@ def _curve(desk: Desk, report: TrainReport, read: Callable[[Series], Candles]) -
     frame = compute(candles, atr_bars=desk.settings.barriers.atr_bars)
     result = traded(desk, report.series, candles, frame, report.fold.forecasts)
     figures = result.figures
+    result_words = f"{figures.trades} trades, net result {figures.net_quote:.2f} quote"
     caption = (
-        f"{figures.trades} trades, net result {figures.net_quote:.2f} quote, "
-        f"fee {desk.settings.costs.fee_bps:g} bps and slippage {desk.settings.costs.slippage_bps:g} bps a side"
+        f"{result_words if figures.trades else 'No trade'}, fee {desk.settings.costs.fee_bps:g} bps and slippage "
+        f"{desk.settings.costs.slippage_bps:g} bps a side. Refused, by the first reason: {refused(result)}."
     )
     return EquityCurve(result.ts, result.equity, caption, window_of(report.fold))
 

@@ -9,11 +9,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from sereno.core.order import EquityPoint, Position
-from sereno.core.page import Drawn, Figure, Kind, Links, Part, Section, Table, Words, number, page
+from sereno.core.page import Drawn, Figure, Kind, Links, Part, Section, Table, Words, minute, number, page
 from sereno.core.signal import Decision, Signal
 from sereno.core.timeframe import UtcMs
 from sereno.ops.app import Desk
-from sereno.ops.curve import curve, minute
+from sereno.ops.curve import curve
 from sereno.ops.facts import JobState, duration_s, job_states
 from sereno.ops.provenance import world_words
 from sereno.store.ledger import equity, positions
