@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
 from sereno.core.errors import SkipThis
 from sereno.core.settings import Settings, SignalSettings
-from sereno.core.signal import Regime
+from sereno.core.signal import Decision, Regime
 from sereno.core.timeframe import Timeframe
 from sereno.features.registry import feature_names
+from sereno.models.compose import VOLATILITY_FACTOR
 from sereno.signals.decide import floors_of
 from sereno.signals.regime import ADX, ATR_RATIO, regime_of
+from tests.signals.test_decide import decided
 
 SETTINGS = SignalSettings()
 
@@ -67,6 +70,64 @@ def test_every_factor_moves_its_own_floor_in_its_own_regime_and_the_digest(
         assert changed == ({floor} if other is regime else set())
     assert getattr(floors_of(moved, regime), floor) == 0.5 * getattr(SETTINGS, floor)
     assert Settings.model_validate({"signals": {key: 0.5}}).digest != Settings().digest
+
+
+BASE_RATE = 0.62
+"""Of the stop coming first, at the default barriers on real candles."""
+HIGHEST = VOLATILITY_FACTOR[1]
+
+
+def stop_first(regime: Regime, atr_ratio: float) -> float:
+    """The largest probability of the stop that the limit of a regime lets through."""
+    return floors_of(SETTINGS, regime).risk_max / min(math.sqrt(atr_ratio), HIGHEST)
+
+
+def test_the_page_tells_how_probable_the_stop_may_be() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "signals.md").read_text(encoding="utf-8")
+    high = SETTINGS.high_vol_atr_ratio
+    for regime in Regime:
+        floors = floors_of(SETTINGS, regime)
+        asked = f"{floors.prob_min:.3f} | {floors.min_expected_return:.3%} | {floors.risk_max:.3f}".replace(
+            "%", " %"
+        )
+        if regime is Regime.HIGH_VOL:
+            ends = (stop_first(regime, high), stop_first(regime, HIGHEST**2))
+            told = f"{ends[0]:.3f} where high begins, {ends[1]:.3f} from {HIGHEST**2:g} times the usual"
+        else:
+            ends = (stop_first(regime, 1.0), stop_first(regime, high))
+            told = f"{ends[0]:.3f} at usual volatility, {ends[1]:.3f} just below high"
+        assert f"| `{regime}` | {asked} | {told} |" in page
+
+
+def entered(regime: Regime, *, stop: float, atr_ratio: float, **changed: float) -> bool:
+    """Whether a rise that is likely enough is entered, the stop being so probable."""
+    settings = SignalSettings.model_validate(changed)
+    risk_score = min(1.0, stop * min(math.sqrt(atr_ratio), HIGHEST))
+    return (
+        decided(regime=regime, prob_up=0.5, risk_score=risk_score, signals=settings).decision is Decision.LONG
+    )
+
+
+def test_every_regime_can_be_entered_and_high_volatility_only_when_the_stop_is_improbable() -> None:
+    assert entered(Regime.TREND, stop=BASE_RATE, atr_ratio=1.0)
+    assert entered(Regime.RANGE, stop=BASE_RATE, atr_ratio=1.0)
+    assert not entered(Regime.HIGH_VOL, stop=BASE_RATE, atr_ratio=1.8)
+    assert entered(Regime.HIGH_VOL, stop=0.44, atr_ratio=1.8)
+    assert entered(Regime.HIGH_VOL, stop=0.39, atr_ratio=4.0)
+    assert entered(Regime.HIGH_VOL, stop=BASE_RATE, atr_ratio=4.0, high_vol_risk_max_factor=1.25)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"high_vol_prob_min_factor": 1.25},
+        {"high_vol_min_expected_return_factor": 9.0},
+        {"high_vol_risk_max_factor": 0.75},
+    ],
+)
+def test_every_factor_of_high_volatility_decides(changed: dict[str, float]) -> None:
+    assert entered(Regime.HIGH_VOL, stop=0.44, atr_ratio=1.8)
+    assert not entered(Regime.HIGH_VOL, stop=0.44, atr_ratio=1.8, **changed)
 
 
 def test_the_features_that_name_a_regime_exist() -> None:

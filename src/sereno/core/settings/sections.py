@@ -223,7 +223,11 @@ class SignalSettings(Section):
         1.50, gt=0, le=10, description="in high volatility `min_expected_return` times this"
     )
     high_vol_risk_max_factor: float = Field(
-        0.80, gt=0, le=10, description="in high volatility `risk_max` times this"
+        0.80,
+        gt=0,
+        le=10,
+        description="in high volatility `risk_max` times this; the score grows with volatility too, so by default "
+        "nothing is entered unless the stop is improbable: docs/signals.md",
     )
     max_age_bars: float = Field(
         1.0, gt=0, description="no signal from a candle that closed longer ago than this"
