@@ -197,6 +197,10 @@ def test_contributions_explain_the_favoured_side(
     assert constant.contributions(row, Side.LONG).of_features == ()
 
 
+def test_it_knows_when_its_models_were_trained(edged: Trained, forecaster: Forecaster) -> None:
+    assert forecaster.trained_ms == edged.report.created_ms
+
+
 def test_contributions_are_to_the_probability_that_is_served(edged: Trained, forecaster: Forecaster) -> None:
     row = edged.world.frame.row(700)
     forecast = forecaster.forecast(row)

@@ -51,6 +51,8 @@ def test_a_damaged_current_model_is_told_once_a_load(tmp_path: Path, monkeypatch
 class Sure:
     """A forecaster that always sees a rise."""
 
+    trained_ms = 0
+
     def forecast(self, row: FeatureRow) -> Forecast:
         return forecast(row.ts, prob_up=0.8, prob_down=0.1, expected_return=0.02, p90=0.04)
 

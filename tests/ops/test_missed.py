@@ -21,6 +21,7 @@ from sereno.ops.steps import missed
 from sereno.ops.steps.retell import candles_of
 from sereno.ops.steps.signals import decide_all
 from sereno.signals.replay import replay
+from sereno.signals.words import HINDSIGHT
 from sereno.store.ledger import signals as kept
 from tests.ops.test_decider import HOURLY_CANDLES, Sure, eager_desk, of_timeframe
 
@@ -122,6 +123,24 @@ def test_missed_candles_replay_to_the_same_bits(tmp_path: Path, monkeypatch: pyt
     assert [one.reason for one in found[1:-1]] == ["stale_candle"] * 9
     assert all(one.decision is Decision.NO_TRADE for one in found[1:-1])
     assert "nobody decided" in found[1].refusals[0].detail
+
+
+def test_a_missed_candle_says_when_its_models_may_know_what_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The weekly training may come between an outage and the look back."""
+    desk, series = desk_at(tmp_path, monkeypatch)
+    with desk:
+        desk.decider.decide(series)
+        came(desk, series, 870, FIRST)
+        monkeypatch.setattr(Sure, "trained_ms", int(HOURLY_CANDLES.close_ms[865]))
+        newest = desk.decider.decide(series)
+        desk.decider.catch_up(series)
+        told = {one.ts: one.reason_detail for one in made(desk, series)}
+        assert all(replayed(desk, one) == () for one in made(desk, series))
+    known = [ts for ts, detail in told.items() if HINDSIGHT in detail]
+    assert known == HOURLY_CANDLES.close_ms[860:865].tolist()
+    assert HINDSIGHT not in newest.reason_detail
 
 
 def replayed(desk: Desk, stored: Signal) -> tuple[object, ...]:

@@ -50,6 +50,8 @@ class Forecaster:
         self._required = frozenset().union(*(_listed(m.extra.get("required", ())) for m in manifests))
         self.horizon_bars = _one_horizon(manifests)
         self.versions: Mapping[Role, str] = {role: one.manifest.version for role, one in served.items()}
+        self.trained_ms = max(manifest.created_ms for manifest in manifests)
+        """When the newest of them was trained: no candle that closed later shaped any."""
         self.model_version = ",".join(f"{role}={self.versions[role]}" for role in Role)
 
     @classmethod

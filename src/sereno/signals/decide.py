@@ -27,7 +27,7 @@ from sereno.core.settings.sections import BarrierSettings, CostSettings, SignalS
 from sereno.core.signal import Decision, Refusal, Regime
 from sereno.core.timeframe import iso
 from sereno.signals.regime import multipliers_of
-from sereno.signals.words import Reason, Situation, Verdict
+from sereno.signals.words import HINDSIGHT, Reason, Situation, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,8 @@ def _lateness(signals: SignalSettings, at: Situation) -> str:
     if at.stale:
         return at.stale
     if at.superseded:
-        return f"nobody decided when the candle closed, {age_bars:.1f} bars ago, and a newer one has closed"
+        known = f"; {HINDSIGHT}" if at.hindsight else ""
+        return f"nobody decided when the candle closed, {age_bars:.1f} bars ago, and a newer one has closed{known}"
     if age_bars >= signals.max_age_bars:
         return f"the candle closed {age_bars:.1f} bars ago, {signals.max_age_bars:g} is too late"
     if at.delay_s > signals.max_delay_s:

@@ -67,6 +67,10 @@ GATE = frozenset(
 """What the gate says no with: it follows from the desk's state at the moment, not from the candles."""
 
 
+HINDSIGHT = "the models were trained later and may know what followed"
+"""In the detail of a `stale_candle`: the forecast beside it is none that scores may count."""
+
+
 @dataclass(frozen=True, slots=True)
 class RiskVerdict:
     """What the risk gate would say to an entry now, and the quantity that it would let through.
@@ -89,6 +93,7 @@ class Situation:
     delay_s        wall seconds since then; in a hurried world fewer than `now` tells
     stale          what the record says of the candle's age: replay, which cannot know the moment, passes it
     superseded     a newer candle has closed and is decided on: this one is decided for the record
+    hindsight      the models may have been learned or judged on what followed the candle
     last_taken_ms  close of the candle of the newest taken signal of the same series, None without one
     risk           the gate's word; None decides without asking it, as the backtest does, whose kernel
                    applies cool-down and risk itself
@@ -102,6 +107,7 @@ class Situation:
     risk: RiskVerdict | None = None
     delay_s: float = 0.0
     superseded: bool = False
+    hindsight: bool = False
     stale: str = ""
 
 

@@ -94,7 +94,8 @@ class Decider:
     ) -> Signal:
         desk, settings = self._desk, self._desk.settings
         row = live.row
-        forecast = self._forecaster(series).forecast(row)
+        models = self._forecaster(series)
+        forecast = models.forecast(row)
         values = dict(zip(row.names, row.values.tolist(), strict=True))
         regime, why = regime_of(values[ADX], values[ATR_RATIO], settings.signals)
         risk = self._risk(series, row.close, row.atr, row.ts, now)
@@ -120,6 +121,7 @@ class Decider:
                 # the same span, ahead of now: only the clock knows what it is on the wall
                 delay_s=desk.clock.wall_seconds_until(2 * now - row.ts),
                 superseded=superseded,
+                hindsight=models.trained_ms >= row.ts + series.timeframe.ms,
             ),
         )
         signal = make_signal(
