@@ -15,7 +15,7 @@ from sereno.market.venues import exchange_ids
 
 
 def settings(market: Market = Market.SPOT) -> Otherwise:
-    return Otherwise("bybit", market, lambda: {"kraken", "okx", "binance"})
+    return Otherwise("bybit", market, {("BTC", "USDT")}, lambda: {"kraken", "okx", "binance"})
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,7 @@ def settings(market: Market = Market.SPOT) -> Otherwise:
         ("data/spot/monthly/klines/BTCUSDT/1h/BTCUSDT-1h-2024-11.zip", "binance:spot:BTC/USDT@1h"),
         ("data/futures/um/daily/klines/BTCUSDT/1h/BTCUSDT-1h-2024-11-03.zip", "binance:linear:BTC/USDT@1h"),
         ("BYBIT_PERP_ETHUSDT_15m.csv", "bybit:linear:ETH/USDT@15m"),
+        ("KRAKEN_SPOT_BTCEUR_1d.parquet", "kraken:spot:BTC/EUR@1d"),
     ],
 )
 def test_the_names_that_tools_and_exchanges_give(path: str, key: str) -> None:
@@ -48,6 +49,9 @@ def test_the_names_that_tools_and_exchanges_give(path: str, key: str) -> None:
         ("bybit_BTCUSDT_1D.csv", "import.which_series", FixConfig),
         ("freqtrade_BTC_USDT-4h.feather", "import.which_series", FixConfig),
         ("BTCUSDT_240628-1h-2024-05.zip", "import.which_series", FixConfig),
+        ("BINANCE_SPOT_BTCUSDT_7m.parquet", "import.which_series", FixConfig),
+        ("BINANCE_OPTION_BTCUSDT_1h.parquet", "import.which_series", FixConfig),
+        ("BINANCE_SPOT_USDT_1h.parquet", "import.which_series", FixConfig),
         ("BTC_USDT-3d.feather", "import.timeframe", FixConfig),
         ("BTCUSDT-1s-2024-11.zip", "import.timeframe", FixConfig),
         ("BTC_USD_BTC-1h-futures.feather", "import.settled_in_coin", FixConfig),
@@ -69,6 +73,29 @@ def test_what_is_unknown_or_no_candles_is_never_guessed(path: str, event: str, k
     assert getattr(caught.value, "event") == event  # noqa: B009 - of either kind
     assert "remedy" not in str(caught.value)
     assert ": " in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "readings"),
+    [
+        ("KRAKEN_SPOT_DOTUSD_1h.csv", ("DO/TUSD", "DOT/USD")),
+        ("BINANCEUS_SPOT_BNBUSD_1h.csv", ("BN/BUSD", "BNB/USD")),
+        ("BTCFDUSD-1h-2024-11.zip", ("BTC/FDUSD", "BTCFD/USD")),
+    ],
+)
+def test_a_symbol_that_can_be_parted_in_two_ways_is_the_desks_pair_or_refused(
+    path: str, readings: tuple[str, str]
+) -> None:
+    with pytest.raises(FixConfig, match=r"import\.which_series") as caught:
+        series_of(Path(path), Told(), settings())
+    assert all(one in str(caught.value) for one in (*readings, "--instrument"))
+    for one in readings:
+        base, _, quote = one.partition("/")
+        ours = Otherwise("bybit", Market.SPOT, {("BTC", "USDT"), (base, quote)}, set)
+        assert series_of(Path(path), Told(), ours).instrument.symbol == one
+        assert series_of(Path(path), told_by(one, "", ""), settings()).instrument.symbol == one
+    with pytest.raises(FixConfig, match=r"import\.another_pair"):
+        series_of(Path(path), told_by("ETH/USD", "", ""), settings())
 
 
 def test_what_a_person_says_comes_first() -> None:
@@ -114,7 +141,7 @@ def test_ccxt_is_not_asked_when_no_folder_matters() -> None:
     def never() -> Collection[str]:
         raise AssertionError("asked")
 
-    quiet = Otherwise("bybit", Market.SPOT, never)
+    quiet = Otherwise("bybit", Market.SPOT, (), never)
     assert (
         series_of(Path("okx/BTC_USDT-4h.feather"), Told(venue="kraken"), quiet).instrument.venue == "kraken"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from sereno.core.candle import Candles
 from sereno.core.errors import FixConfig
 from sereno.core.instrument import Instrument, Market, Series
 from sereno.core.timeframe import HOUR_MS, Timeframe, iso
-from sereno.market.imports import RowError, import_candles, name_of_series, series_of_name
+from sereno.market.imports import Otherwise, RowError, Told, import_candles, name_of_series, series_of
 from tests.market.worlds import NOW, same, walk
 
 BTC = Instrument("binance", Market.SPOT, "BTC", "USDT")
@@ -77,24 +78,8 @@ def test_parquet_named_and_shaped_like_the_development_data(tmp_path: Path) -> N
     path = tmp_path / f"{name_of_series(H1)}.parquet"
     frame(CANDLES).write_parquet(path)
     assert path.name == "BINANCE_SPOT_BTCUSDT_1h.parquet"
-    assert series_of_name(path) == H1
+    assert series_of(path, Told(), Otherwise("x", Market.LINEAR, (), set)) == H1
     assert same(import_candles(path, H1).candles, CANDLES)
-
-
-@pytest.mark.parametrize(
-    ("name", "key"),
-    [
-        ("BYBIT_PERP_ETHUSDT_15m.csv", "bybit:linear:ETH/USDT@15m"),
-        ("KRAKEN_SPOT_BTCEUR_1d.parquet", "kraken:spot:BTC/EUR@1d"),
-        ("BTCUSDT-1m-2024-11.csv", None),
-        ("BINANCE_SPOT_BTCUSDT_7m.parquet", None),
-        ("BINANCE_OPTION_BTCUSDT_1h.parquet", None),
-        ("BINANCE_SPOT_USDT_1h.parquet", None),
-    ],
-)
-def test_names(name: str, key: str | None) -> None:
-    told = series_of_name(Path(name))
-    assert (told.key if told else None) == key
 
 
 @pytest.mark.parametrize(
@@ -204,9 +189,7 @@ def test_files_exactly_as_exchanges_and_tools_write_them(
 
 def test_development_candles_import_without_an_error(shared_data: Path) -> None:
     path = shared_data / "ohlcv" / "BINANCE_SPOT_LINKUSDT_1h.parquet"
-    series = series_of_name(path)
-    assert series is not None
-    told = import_candles(path, series)
+    told = import_candles(path, replace(H1, instrument=replace(BTC, base="LINK")))
     assert told.errors == ()
     assert told.candles.low.min() == 0.0001
 

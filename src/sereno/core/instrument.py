@@ -65,14 +65,20 @@ QUOTES = (
 _LEAST_BASE = 2
 
 
+def pairs_of(symbol: str) -> tuple[tuple[str, str], ...]:
+    """Base and quote of `BTCUSDT`, in every way that ends in a known quote: DOTUSD is DO/TUSD or DOT/USD."""
+    fits = (quote for quote in QUOTES if symbol.endswith(quote) and len(symbol) > len(quote))
+    return tuple((symbol.removesuffix(quote), quote) for quote in fits)
+
+
 def with_slash(symbol: str) -> str:
     """`BTCUSDT` as `BTC/USDT`: the longest known quote that leaves a base. Anything else as it is."""
     text = symbol.strip().upper()
     if not text.isalnum():
         return symbol
-    fits = [q for q in QUOTES if text.endswith(q) and len(text) - len(q) >= _LEAST_BASE]
-    quote = max(fits, key=len, default="")
-    return f"{text.removesuffix(quote)}/{quote}" if quote else symbol
+    fits = [pair for pair in pairs_of(text) if len(pair[0]) >= _LEAST_BASE]
+    base, quote = max(fits, key=lambda pair: len(pair[1]), default=("", ""))
+    return f"{base}/{quote}" if quote else symbol
 
 
 @dataclass(frozen=True, slots=True)

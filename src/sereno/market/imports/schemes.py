@@ -1,5 +1,6 @@
-"""How other tools name their files of candles.
+"""How we and other tools name files of candles.
 
+ours             EXCHANGE_MARKET_SYMBOL_TF.csv, .parquet, …
 freqtrade        BASE_QUOTE-TF.feather, BASE_QUOTE_SETTLE-TF-futures.feather, below data/EXCHANGE/
 Binance Vision   SYMBOL-TF-YYYY-MM.zip, SYMBOL-TF-YYYY-MM-DD.zip, below data/spot/… or data/futures/um/…
 """
@@ -11,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sereno.core.errors import FixConfig, SkipThis
-from sereno.core.instrument import Market
+from sereno.core.instrument import Market, pairs_of
 from sereno.core.timeframe import Timeframe
-from sereno.market.imports.names import pair_of, series_of_name
+from sereno.market.imports.names import MARKETS
 
 _SPAN = r"(?P<span>\d+(?:s|m|h|d|w|Mo|mo|M|y))"
 _FREQTRADE = re.compile(
@@ -30,11 +31,11 @@ _VISION_DEPTH = 6  # spot/monthly/klines/SYMBOL/TF, below futures one more
 class Named:
     """What a file's name and the folders above it say; None is what they leave open.
 
+    pairs    base and quote; several where a symbol in one word can be parted in several ways
     folder   name of the folder that is called as the exchange is, where the scheme has one
     """
 
-    base: str
-    quote: str
+    pairs: tuple[tuple[str, str], ...]
     timeframe: Timeframe
     market: Market | None
     venue: str | None = None
@@ -47,11 +48,9 @@ def named(path: Path) -> Named | None:
     Raises SkipThis for files of such a scheme that hold no candles of trades, and FixConfig for candles
     that have no place here: of another timeframe, or of contracts settled in coin.
     """
-    ours = series_of_name(path)
-    if ours is not None:
-        at = ours.instrument
-        return Named(at.base, at.quote, ours.timeframe, at.market, venue=at.venue)
     stem = path.name.partition(".")[0]
+    if ours := _ours(stem):
+        return ours
     if _FREQTRADE_TRADES.fullmatch(stem):
         raise _no_candles(path, "trades")
     if found := _FREQTRADE.fullmatch(stem):
@@ -61,6 +60,17 @@ def named(path: Path) -> Named | None:
     if found := _VISION_OTHER.fullmatch(stem):
         raise _no_candles(path, found["kind"])
     return None
+
+
+def _ours(stem: str) -> Named | None:
+    parts = stem.split("_")
+    if len(parts) != 4:
+        return None
+    venue, market, symbol, timeframe = parts
+    pairs = pairs_of(symbol.upper())
+    if market.upper() not in MARKETS or not pairs or timeframe not in set(Timeframe):
+        return None
+    return Named(pairs, Timeframe(timeframe), MARKETS[market.upper()], venue=venue.lower())
 
 
 def _freqtrade(path: Path, found: re.Match[str]) -> Named:
@@ -73,22 +83,21 @@ def _freqtrade(path: Path, found: re.Match[str]) -> Named:
     if folder.name == "futures":
         folder = folder.parent
     market = Market.LINEAR if kind == "futures" else Market.SPOT
-    return Named(
-        found["base"], found["quote"], _timeframe(path, found["span"]), market, folder=folder.name.lower()
-    )
+    pair = (found["base"], found["quote"])
+    return Named((pair,), _timeframe(path, found["span"]), market, folder=folder.name.lower())
 
 
 def _vision(path: Path, found: re.Match[str]) -> Named | None:
-    pair = pair_of(found["symbol"])
+    pairs = pairs_of(found["symbol"])
     above = path.absolute().parts[-1 - _VISION_DEPTH : -1]
     if other := _VISION_PRICES.intersection(above):
         raise _no_candles(path, min(other))
     if "cm" in above:
         raise _settled_in_coin(path)
-    if pair is None:
+    if not pairs:
         return None
     market = Market.LINEAR if "um" in above else Market.SPOT if "spot" in above else None
-    return Named(*pair, _timeframe(path, found["span"]), market, venue="binance")
+    return Named(pairs, _timeframe(path, found["span"]), market, venue="binance")
 
 
 def _timeframe(path: Path, span: str) -> Timeframe:

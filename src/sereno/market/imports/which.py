@@ -27,11 +27,13 @@ class Told:
 class Otherwise:
     """What holds where nobody says anything.
 
+    pairs       those of the desk: a symbol that can be parted in several ways is one of them
     exchanges   ids that the name of a folder may be; asked for only when a folder's name matters
     """
 
     venue: str
     market: Market
+    pairs: Collection[tuple[str, str]]
     exchanges: Callable[[], Collection[str]]
 
 
@@ -47,11 +49,11 @@ def told_by(instrument: str, timeframe: str, venue: str) -> Told:
 def series_of(path: Path, told: Told, otherwise: Otherwise) -> Series:
     """The series of a file.
 
-    Raises FixConfig when nobody says pair or timeframe, or when the name says another pair than the
-    person does; SkipThis when the name says that it holds no candles.
+    Raises FixConfig when nobody says pair or timeframe, when the name can be read as several pairs, or
+    says another pair than the person does; SkipThis when the name says that it holds no candles.
     """
     name = named(path)
-    pair = told.pair or ((name.base, name.quote) if name else None)
+    pair = told.pair or (_pair_named(name, otherwise, path) if name else None)
     timeframe = told.timeframe or (name.timeframe if name else None)
     if pair is None or timeframe is None:
         needed = " ".join(
@@ -62,16 +64,34 @@ def series_of(path: Path, told: Told, otherwise: Otherwise) -> Series:
         raise FixConfig(
             "import.which_series", remedy=f"its name does not say: name it by {needed}", file=path.name
         )
-    if name is not None and "".join(pair) != name.base + name.quote:  # where a symbol is parted is a guess
+    if name is not None and "".join(pair) != "".join(name.pairs[0]):  # where a symbol is parted is a guess
         raise FixConfig(
             "import.another_pair",
             remedy="rename the file, or leave --instrument out",
             file=path.name,
-            named=f"{name.base}/{name.quote}",
+            named=_listed(name.pairs),
             wanted="/".join(pair),
         )
     market = name.market if name else None
     return Series(Instrument(_where(name, told, otherwise), market or otherwise.market, *pair), timeframe)
+
+
+def _pair_named(name: Named, otherwise: Otherwise, path: Path) -> tuple[str, str]:
+    """The pair of a name. Raises FixConfig where it can be read in several ways and none is the desk's."""
+    ours = [pair for pair in name.pairs if pair in otherwise.pairs]
+    readings = ours or name.pairs
+    if len(readings) > 1:
+        raise FixConfig(
+            "import.which_series",
+            remedy=f"say which by --instrument {'/'.join(readings[0])}",
+            file=path.name,
+            may_be=_listed(readings),
+        )
+    return readings[0]
+
+
+def _listed(pairs: Collection[tuple[str, str]]) -> str:
+    return " or ".join(map("/".join, pairs))
 
 
 def _where(name: Named | None, told: Told, otherwise: Otherwise) -> str:

@@ -105,7 +105,8 @@ def _import_file(
     from sereno.market.venues import exchange_ids
 
     venue = desk.settings.venue
-    series = series_of(file, told, Otherwise(venue.name, venue.market, exchange_ids))
+    pairs = {(one.base, one.quote) for one in desk.instruments}
+    series = series_of(file, told, Otherwise(venue.name, venue.market, pairs, exchange_ids))
     now = desk.clock.now_ms()
     found = import_candles(file, series, _form(form, file), now=now)
     still_ours()
