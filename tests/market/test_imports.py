@@ -7,6 +7,7 @@ import json
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -16,7 +17,15 @@ from sereno.core.candle import Candles
 from sereno.core.errors import FixConfig
 from sereno.core.instrument import Instrument, Market, Series
 from sereno.core.timeframe import HOUR_MS, Timeframe, iso
-from sereno.market.imports import Otherwise, RowError, Told, import_candles, name_of_series, series_of
+from sereno.market.imports import (
+    Imported,
+    Otherwise,
+    RowError,
+    Told,
+    import_candles,
+    name_of_series,
+    series_of,
+)
 from tests.market.worlds import NOW, same, walk
 
 BTC = Instrument("binance", Market.SPOT, "BTC", "USDT")
@@ -88,13 +97,52 @@ def test_parquet_named_and_shaped_like_the_development_data(tmp_path: Path) -> N
         iso,
         lambda at: iso(at).replace("Z", "+00:00"),
         lambda at: iso(at)[:-1].replace("T", " "),
+        lambda at: iso(at + 2 * HOUR_MS).replace("Z", "+02:00"),
+        lambda at: iso(at - 5 * HOUR_MS // 2)[:-4].replace("T", " ") + "-0230",
+        lambda at: iso(at)[:-1].replace("T", " ") + " UTC",
         lambda at: at // 1000,
+        lambda at: f"{at / 1000:.3f}",
+        lambda at: f"{at:.7E}",
+        lambda at: f"{at}.0",
     ],
 )
 def test_moments_may_be_text_or_seconds(tmp_path: Path, spell) -> None:
     rows = [f"{spell(c.open_ms)};{c.open};{c.high};{c.low};{c.close};{c.volume}" for c in CANDLES]
     told = import_candles(written(tmp_path / "x.csv", ["Date;Open;High;Low;Close;Volume", *rows]), H1)
     assert same(told.candles, CANDLES)
+
+
+@pytest.mark.parametrize("header", ["timestamp;open;high;low;close;volume", None])
+def test_decimal_commas_beside_semicolons(tmp_path: Path, header: str | None) -> None:
+    rows = [line.replace(",", ";").replace(".", ",") for line in lines(CANDLES, extra="")]
+    told = import_candles(written(tmp_path / "x.csv", [*([header] if header else []), *rows]), H1)
+    assert same(told.candles, CANDLES)
+
+
+@pytest.mark.parametrize("row", ["1,200;1,300;1,100;1,250;1,000", "1.5;1,7;1.2;1.6;3"])
+def test_commas_that_may_part_thousands_are_not_guessed(tmp_path: Path, row: str) -> None:
+    path = written(
+        tmp_path / "x.csv", ["timestamp;open;high;low;close;volume", f"{CANDLES.open_ms[0]};{row}"]
+    )
+    with pytest.raises(FixConfig, match="no number"):
+        import_candles(path, H1)
+
+
+def test_a_download_of_cryptodatadownload(tmp_path: Path) -> None:
+    """Its address above the header, both volumes, the newest row first."""
+    rows = [
+        f"{c.open_ms // 1000},{iso(c.open_ms)},BTC/USDT,{c.open},{c.high},{c.low},{c.close},{c.volume},9,7"
+        for c in CANDLES
+    ]
+    head = [
+        "https://www.CryptoDataDownload.com",
+        "Unix,Date,Symbol,Open,High,Low,Close,Volume BTC,Volume USDT,tradecount",
+    ]
+    told = import_candles(written(tmp_path / "x.csv", [*head, *rows[::-1], "x,,,,,,,,,"]), H1)
+    assert same(told.candles, CANDLES)
+    assert [error.row for error in told.errors] == [33]
+    with pytest.raises(FixConfig, match=r"import\.columns"):
+        import_candles(tmp_path / "x.csv", replace(H1, instrument=replace(BTC, base="ETH", quote="BTX")))
 
 
 def test_each_bad_row_is_named_with_its_line_and_reason(tmp_path: Path) -> None:
@@ -154,6 +202,72 @@ def test_a_file_that_is_none_names_the_remedy(tmp_path: Path, name: str, content
     assert caught.value.remedy
 
 
+ODD: dict[str, pl.DataType | type[pl.DataType]] = {
+    "time": pl.Time,
+    "duration": pl.Duration,
+    "binary": pl.Binary,
+    "categorical": pl.Categorical,
+    "list": pl.List(pl.Int64),
+    "boolean": pl.Boolean,
+    "struct": pl.Struct({"a": pl.Int64}),
+}
+
+
+@pytest.mark.parametrize("column", ["timestamp", "close"])
+@pytest.mark.parametrize("dtype", ODD)
+def test_columns_of_another_kind_are_refused_by_name(tmp_path: Path, dtype: str, column: str) -> None:
+    odd = pl.Series(column, [None] * len(CANDLES), dtype=ODD[dtype])
+    frame(CANDLES).with_columns(odd).write_parquet(tmp_path / "x.parquet")
+    with pytest.raises(FixConfig, match=r"import\.columns.*column=(time|close), holds="):
+        import_candles(tmp_path / "x.parquet", H1)
+
+
+def test_dates_are_no_prices(tmp_path: Path) -> None:
+    dated = frame(CANDLES).with_columns(close=pl.from_epoch("timestamp", time_unit="ms"))
+    dated.write_parquet(tmp_path / "x.parquet")
+    with pytest.raises(FixConfig, match=r"import\.columns.*column=close"):
+        import_candles(tmp_path / "x.parquet", H1)
+
+
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+def test_moments_of_every_unit_are_the_same_candles(tmp_path: Path, unit: Literal["ms", "us", "ns"]) -> None:
+    moment = pl.from_epoch("timestamp", time_unit="ms").dt.cast_time_unit(unit)
+    for column in (moment, moment.dt.epoch(unit), moment.dt.epoch(unit).cast(pl.Float64)):
+        frame(CANDLES).with_columns(timestamp=column).write_parquet(tmp_path / "x.parquet")
+        assert same(import_candles(tmp_path / "x.parquet", H1).candles, CANDLES)
+
+
+def test_moments_that_no_calendar_has_are_bad_rows(tmp_path: Path) -> None:
+    far = frame(CANDLES).with_columns(
+        timestamp=pl.when(pl.int_range(pl.len()) < 2)
+        .then(2**62)
+        .otherwise("timestamp")
+        .cast(pl.Datetime("ms"))
+    )
+    far.write_parquet(tmp_path / "x.parquet")
+    told = import_candles(tmp_path / "x.parquet", H1)
+    assert told.errors == (RowError(1, "the time cannot be read"), RowError(2, "the time cannot be read"))
+
+
+def test_a_file_without_rows_is_no_success(tmp_path: Path) -> None:
+    frame(CANDLES).head(0).write_parquet(tmp_path / "x.parquet")
+    frame(CANDLES).head(0).write_csv(tmp_path / "x.csv")
+    for name in ("x.parquet", "x.csv"):
+        with pytest.raises(FixConfig, match=r"import\.no_rows"):
+            import_candles(tmp_path / name, H1)
+
+
+def test_one_reason_for_all_rows_is_said_once_with_a_sample(tmp_path: Path) -> None:
+    rows = [f"2025-01-01 {hour:02d}-PM,1,2,0.5,1,1" for hour in range(9)]
+    path = written(tmp_path / "x.csv", ["Date,Open,High,Low,Close,Volume", *rows])
+    with pytest.raises(FixConfig) as caught:
+        import_candles(path, H1)
+    assert caught.value.event == "import.every_row"
+    assert caught.value.fields["rows"] == 9
+    assert "2025-01-01 00-PM" in str(caught.value)
+    assert "the time cannot be read" in str(caught.value)
+
+
 def test_a_format_that_nobody_knows(tmp_path: Path) -> None:
     with pytest.raises(FixConfig, match=r"import\.unknown_format"):
         import_candles(tmp_path / "x.csv", H1, "excel")
@@ -192,6 +306,20 @@ def test_development_candles_import_without_an_error(shared_data: Path) -> None:
     told = import_candles(path, replace(H1, instrument=replace(BTC, base="LINK")))
     assert told.errors == ()
     assert told.candles.low.min() == 0.0001
+
+
+@pytest.mark.parametrize(
+    ("keep", "refused"), [([0, 2], False), ([0, 2, 4, 7, 8], False), ([0, 4, 8, 12, 20, 24], True)]
+)
+def test_wide_steps_prove_another_timeframe_only_when_there_are_some(
+    tmp_path: Path, keep: list[int], refused: bool
+) -> None:
+    path = written(tmp_path / "x.csv", [lines(CANDLES)[row] for row in keep])
+    if refused:
+        with pytest.raises(FixConfig, match="4h apart"):
+            import_candles(path, H1)
+    else:
+        assert len(import_candles(path, H1).candles) == len(keep)
 
 
 def test_bad_rows_in_a_short_file_do_not_make_it_one_of_another_timeframe(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from sereno.core.timeframe import DAY_MS, HOUR_MS, Timeframe
 from sereno.ops.app import Desk
 from sereno.ops.steps.freshness import settle_ms
 from sereno.ops.steps.retell import replayed
-from sereno.sim.files import COLUMNS, FilesWorld, candle_files, read_candles
+from sereno.sim.files import FilesWorld, candle_files, read_candles
 from sereno.sim.generated import GeneratedWorld
 from sereno.store.lake import Lake, open_lake
 from sereno.store.lake_words import Origin
@@ -46,8 +46,8 @@ RISING = {
 
 
 def columns(candles: Candles) -> dict[str, np.ndarray]:
-    values = (candles.open, candles.high, candles.low, candles.close, candles.volume)
-    return dict(zip(COLUMNS, (candles.open_ms, *values), strict=True))
+    _, *names = Candles.COLUMNS
+    return {"timestamp": candles.open_ms, **{name: getattr(candles, name) for name in names}}
 
 
 def make_folder(folder: Path, kinds: tuple[str, str]) -> Path:
@@ -62,7 +62,7 @@ def make_folder(folder: Path, kinds: tuple[str, str]) -> Path:
             continue
         with path.open("w", newline="") as text:
             rows = csv.writer(text)
-            rows.writerow(COLUMNS)
+            rows.writerow(table)
             rows.writerows(zip(*(column.tolist() for column in table.values()), strict=True))
     return folder
 

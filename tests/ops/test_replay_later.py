@@ -23,7 +23,6 @@ from sereno.ops.steps.collector import collect
 from sereno.ops.steps.decider import Decider
 from sereno.ops.steps.retell import replayed, story_of
 from sereno.ops.steps.train import train
-from sereno.sim.files import COLUMNS
 from sereno.sim.server import Simulator
 from sereno.sim.time import SimulatedTime
 from sereno.store.lake_words import Appended
@@ -157,9 +156,14 @@ def test_after_an_import_that_adds_older_history(days: Days, tmp_path: Path) -> 
     newer = days.market.whole.between(first + 400 * HOUR_MS, NOW - HOUR_MS)
     for number, block in enumerate((older, newer)):
         file = tmp_path / f"{number}.csv"
-        columns = np.column_stack([getattr(block, name) for name in ("open_ms", *COLUMNS[1:])])
+        columns = np.column_stack([getattr(block, name) for name in Candles.COLUMNS])
         np.savetxt(
-            file, columns, delimiter=",", header=",".join(COLUMNS), comments="", fmt=["%d", *["%.10g"] * 5]
+            file,
+            columns,
+            delimiter=",",
+            header=",".join(Candles.COLUMNS),
+            comments="",
+            fmt=["%d", *["%.10g"] * 5],
         )
         found = import_candles(file, days.market.series, now=days.desk.clock.now_ms())
         assert found.errors == ()

@@ -158,13 +158,19 @@ def test_bad_folders_and_files_are_refused(tmp_path: Path, write: Write) -> None
     with pytest.raises(FixConfig, match=r"sim\.unreadable_file"):
         made(tmp_path)
     good = pl.read_parquet(write("BINANCE_SPOT_BTCUSDT_1h.parquet", days=60))
+    at = pl.int_range(pl.len())
     faults = (
         (good.reverse(), "rising order"),
         (pl.concat([good, good]).sort("timestamp"), "rising order"),
         (good.head(0), "no candles"),
-        (good.with_columns(pl.col("timestamp") + 60_000), "multiples of 1h"),
-        (good.with_columns(low=pl.lit(float("nan"))), "price is missing"),
-        (good.with_columns(volume=pl.lit(float("inf"))), "volume is missing"),
+        (good.with_columns(pl.col("timestamp") + 60_000), "row 1: the open time does not lie on"),
+        (good.with_columns(low=pl.lit(float("nan"))), "row 1: a price or the volume is missing"),
+        (good.with_columns(volume=pl.lit(float("inf"))), "row 1: a price or the volume is missing"),
+        (good.with_columns(close=pl.when(at == 6).then(0.0).otherwise("close")), "row 7: .* not above zero"),
+        (
+            good.with_columns(pl.when(at == 6).then(None).otherwise("timestamp").alias("timestamp")),
+            "row 7: the time",
+        ),
     )
     for frame, story in faults:
         frame.write_parquet(path)
@@ -178,8 +184,32 @@ def test_bad_folders_and_files_are_refused(tmp_path: Path, write: Write) -> None
         made(tmp_path)
     path.unlink()
     path.with_suffix(".csv").write_text("timestamp,open,high,low,close,volume\n1,2,3\n")
-    with pytest.raises(FixConfig, match=r"sim\.unreadable_file"):
+    with pytest.raises(FixConfig, match=r"sim\.bad_file.*row 2: the open time"):
         made(tmp_path)
+    path.with_suffix(".csv").write_text(f"timestamp,open,high,low,close,volume\n{'1' * 200_000}\n")
+    with pytest.raises(FixConfig, match=r"sim\.bad_file.*row 2"):
+        made(tmp_path)
+
+
+def test_times_and_numbers_may_be_spelled_as_the_import_takes_them(tmp_path: Path, write: Write) -> None:
+    """Such as pandas writes them, or Binance Vision since 2025, or a spreadsheet."""
+    path = write("BINANCE_SPOT_BTCUSDT_1h.parquet", days=60)
+    good = pl.read_parquet(path)
+    wanted = made(tmp_path).candles(BTC, Timeframe.H1, None, None).digest()
+    moment = pl.from_epoch("timestamp", time_unit="ms")
+    for time in (
+        moment.cast(pl.Datetime("ns")),
+        moment.cast(pl.Datetime("us", "UTC")),
+        pl.col("timestamp") * 1_000,
+        pl.col("timestamp") // 1_000,
+    ):
+        good.with_columns(time.alias("timestamp")).write_parquet(path)
+        assert made(tmp_path).candles(BTC, Timeframe.H1, None, None).digest() == wanted
+    path.unlink()
+    path = path.with_suffix(".csv")
+    for text in (good.with_columns(moment).write_csv(), "\ufeff" + good.write_csv()):
+        path.write_text(text)
+        assert made(tmp_path).candles(BTC, Timeframe.H1, None, None).digest() == wanted
 
 
 def test_the_grid_is_that_of_the_prices(tmp_path: Path, write: Write) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +13,13 @@ from sereno.core.candle import F64, I64, Candles
 from sereno.core.errors import FixConfig, SkipThis
 from sereno.core.instrument import Instrument, InstrumentRules, Market
 from sereno.core.timeframe import DAY_MS, Timeframe, UtcMs, iso
+from sereno.market.imports.columns import NO_TIME, Rows, read_rows
+from sereno.market.imports.words import FileFormat
+from sereno.market.quality import ROW_DEFECTS, Defect, row_defects
 from sereno.sim.coins import grid, places_of, price_places
 from sereno.sim.resample import divides, resample
 
 MARKET_WORDS: Mapping[Market, str] = {Market.SPOT: "SPOT", Market.LINEAR: "PERP"}
-COLUMNS = ("timestamp", "open", "high", "low", "close", "volume")
 WANTED_HISTORY_DAYS = 800
 GRID_SAMPLE = 500
 _NAME = re.compile(
@@ -62,51 +63,26 @@ def candle_files(folder: Path) -> tuple[CandleFile, ...]:
 def read_candles(file: CandleFile) -> Candles:
     """Candles of a file. Raises FixConfig if it is not one of candles in order."""
     try:
-        columns = _parquet(file.path) if file.path.suffix == ".parquet" else _csv(file.path)
-    except (OSError, ValueError, TypeError, KeyError) as cause:
-        raise FixConfig(
-            "sim.unreadable_file",
-            remedy=f"the columns must be {', '.join(COLUMNS)}, with open times in UTC milliseconds",
-            file=file.path,
-            cause=cause,
-        ) from cause
-    open_ms = columns[0].astype(np.int64)
-    prices = [np.ascontiguousarray(column, dtype=np.float64) for column in columns[1:]]
-    candles = Candles(file.timeframe, open_ms, *prices)
-    _check(file, candles)
-    return candles
+        rows = read_rows(file.path, FileFormat.AUTO, symbol=file.symbol_id)
+    except FixConfig as cause:
+        raise FixConfig("sim.unreadable_file", remedy=cause.remedy, **cause.fields) from cause
+    _check(file, rows)
+    columns = (np.ascontiguousarray(rows.ohlcv[:, i]) for i in range(5))
+    return Candles(file.timeframe, rows.open_ms, *columns)
 
 
-def _parquet(path: Path) -> list[np.ndarray]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(path, columns=list(COLUMNS))
-    except pa.ArrowException as cause:
-        raise ValueError(str(cause)) from cause
-    return [table.column(name).to_numpy() for name in COLUMNS]
-
-
-def _csv(path: Path) -> list[np.ndarray]:
-    with path.open(newline="") as text:
-        rows = list(csv.DictReader(text))
-    stamps = np.array([int(row["timestamp"]) for row in rows], dtype=np.int64)
-    return [stamps, *(np.array([float(row[name]) for row in rows]) for name in COLUMNS[1:])]
-
-
-def _check(file: CandleFile, candles: Candles) -> None:
-    fault = ""
-    if not len(candles):
+def _check(file: CandleFile, rows: Rows) -> None:
+    """Refuse what a venue could not have served: the first row that is at fault is named."""
+    faults = [(NO_TIME, ~rows.has_time)]
+    for defect, bad in row_defects(rows.open_ms, rows.ohlcv, file.timeframe):
+        if defect is not Defect.OHLC_RELATION:  # a venue may tell it, and the collector looks
+            faults.append((ROW_DEFECTS[defect], bad))
+    faults.append(("the candles are not in rising order", np.diff(rows.open_ms, prepend=-1) <= 0))
+    fault = next(
+        (f"row {rows.first_row + int(np.argmax(bad))}: {why}" for why, bad in faults if bad.any()), ""
+    )
+    if not len(rows.open_ms):
         fault = "it holds no candles"
-    elif np.any(np.diff(candles.open_ms) <= 0):
-        fault = "its candles are not in rising order"
-    elif np.any(candles.open_ms % file.timeframe.ms != file.timeframe.floor(0) % file.timeframe.ms):
-        fault = f"its candles do not open at multiples of {file.timeframe}"
-    elif not all(np.isfinite(column).all() for column in (candles.open, candles.high, candles.low)):
-        fault = "a price is missing"
-    elif not (np.isfinite(candles.close).all() and np.isfinite(candles.volume).all()):
-        fault = "a close or a volume is missing"
     if fault:
         remedy = "sort it, drop repeats, and take the timeframe of its name seriously"
         raise FixConfig("sim.bad_file", remedy=remedy, file=file.path, fault=fault)

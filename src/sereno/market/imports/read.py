@@ -5,9 +5,10 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import lzma
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,14 +18,17 @@ from sereno.core.errors import FixConfig
 from sereno.market.imports.words import FileFormat
 
 FIELDS = ("open", "high", "low", "close", "volume")
-_TIME_NAMES = ("timestamp", "open_time", "open_ms", "opentime", "date", "datetime", "time", "ts", "unix")
+_TIME_NAMES = ("timestamp", "open_time", "open_ms", "opentime", "unix", "date", "datetime", "time", "ts")
 _VISION = ("open_time", *FIELDS, "close_time", "quote_volume", "count", "taker_base", "taker_quote", "ignore")
+_DATES = (pl.Date, pl.Datetime)
 _LARGEST_BYTES = 4 * 1024**3
+_BOM = b"\xef\xbb\xbf"
 _UNREADABLE = (
     OSError,
     ValueError,
     EOFError,  # a gzip that was cut off
     zlib.error,
+    lzma.LZMAError,
     zipfile.BadZipFile,
     RuntimeError,  # a zip with a password; NotImplementedError for a way of packing that is unknown
     pl.exceptions.PolarsError,
@@ -39,8 +43,13 @@ class RawTable:
     first_row: int
 
 
-def read_table(path: Path, file_format: FileFormat) -> RawTable:
-    """The file's table. Raises FixConfig if it cannot be read as that format at all."""
+def read_table(path: Path, file_format: FileFormat, *, symbol: str) -> RawTable:
+    """The file's table.
+
+    symbol  `BTCUSDT`: tells which of several volumes is meant
+
+    Raises FixConfig if it cannot be read as that format at all, or its columns cannot be those of candles.
+    """
     chosen = guess(path) if file_format is FileFormat.AUTO else file_format
     try:
         frame, first_row = _READERS[chosen](path)
@@ -53,7 +62,7 @@ def read_table(path: Path, file_format: FileFormat) -> RawTable:
             path=path,
             cause=str(cause).strip()[:200],
         ) from cause
-    return RawTable(_named(frame, path), first_row)
+    return RawTable(_named(frame, path, symbol), first_row)
 
 
 def format_named(name: str, path: Path) -> FileFormat:
@@ -85,23 +94,24 @@ def _unknown_format(path: Path) -> FixConfig:
 
 def _csv(path: Path) -> tuple[pl.DataFrame, int]:
     """Text cells; a first line that starts with a number or a date is data, and then names are assumed."""
-    text = _bytes(path)
-    first = text.lstrip(b"\xef\xbb\xbf").partition(b"\n")[0].decode(errors="replace").strip()
+    text, above = _bytes(path), 0
+    if text.lstrip(_BOM).startswith(b"http"):  # CryptoDataDownload writes its address above the header
+        text, above = text.partition(b"\n")[2], 1
+    first = text.lstrip(_BOM).partition(b"\n")[0].decode(errors="replace").strip()
     if not first:
         raise ValueError("the file is empty")
     has_header = not first.lstrip('"')[:1].isdigit()
-    separator = next((mark for mark in ",;\t" if mark in first), ",")
     frame = pl.read_csv(
         io.BytesIO(text),
         has_header=has_header,
-        separator=separator,
+        separator=max(";\t,", key=first.count),
         infer_schema=False,
         truncate_ragged_lines=True,
         encoding="utf8-lossy",
     )
     if not has_header:
         frame = frame.rename(dict(zip(frame.columns, _VISION, strict=False)))
-    return frame, 1 + has_header
+    return frame, 1 + above + has_header
 
 
 def _json(path: Path) -> tuple[pl.DataFrame, int]:
@@ -146,16 +156,36 @@ _READERS: dict[FileFormat, Callable[[Path], tuple[pl.DataFrame, int]]] = {
 }
 
 
-def _named(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
+def _named(frame: pl.DataFrame, path: Path, symbol: str) -> pl.DataFrame:
     """The six columns that matter, under our names."""
     known = {name.strip().lower().replace(" ", "_"): name for name in frame.columns}
+    known.setdefault("volume", _volume_of_base(known, symbol))
     time_name = next((known[name] for name in _TIME_NAMES if name in known), None)
-    missing = [name for name in FIELDS if name not in known]
+    missing = [name for name in FIELDS if not known.get(name)]
     if time_name is None or missing:
-        raise FixConfig(
-            "import.columns",
-            remedy=f"needed are {', '.join(FIELDS)} and one of {', '.join(_TIME_NAMES)}",
-            path=path,
-            found=", ".join(frame.columns),
+        raise _columns(
+            path,
+            f"needed are {', '.join(FIELDS)} and one of {', '.join(_TIME_NAMES)}",
+            found=", ".join(frame.columns)[:200],
         )
-    return frame.select(pl.col(time_name).alias("time"), *(pl.col(known[f]).alias(f) for f in FIELDS))
+    cells = frame.select(pl.col(time_name).alias("time"), *(pl.col(known[f]).alias(f) for f in FIELDS))
+    for name, dtype in cells.schema.items():
+        if not (_is_plain(dtype) or (name == "time" and isinstance(dtype, _DATES))):
+            remedy = "needed are numbers or text, and for the time also dates"
+            raise _columns(path, remedy, column=name, holds=str(dtype))
+    return cells
+
+
+def _volume_of_base(known: Mapping[str, str], symbol: str) -> str:
+    """CryptoDataDownload writes `Volume BTC` and `Volume USDT`; "" where nothing is named so."""
+    named = (name for name in known if name.startswith("volume_"))
+    of_base = (name for name in named if symbol.startswith(name.removeprefix("volume_").upper()))
+    return known.get(max(of_base, key=len, default=""), "")
+
+
+def _is_plain(dtype: pl.DataType) -> bool:
+    return dtype.is_numeric() or isinstance(dtype, pl.String | pl.Null)
+
+
+def _columns(path: Path, remedy: str, **facts: str) -> FixConfig:
+    return FixConfig("import.columns", remedy=remedy, path=path, **facts)
