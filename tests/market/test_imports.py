@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -266,6 +267,41 @@ def test_one_reason_for_all_rows_is_said_once_with_a_sample(tmp_path: Path) -> N
     assert caught.value.fields["rows"] == 9
     assert "2025-01-01 00-PM" in str(caught.value)
     assert "the time cannot be read" in str(caught.value)
+
+
+def levels(path: Path, change: Callable[[np.ndarray], None]) -> Imported:
+    """The candles, all at about 100, with the prices of some rows changed."""
+    prices = np.full(len(CANDLES), 100.0)
+    change(prices)
+    columns = dict.fromkeys(("open", "high", "low", "close"), prices)
+    frame(CANDLES).with_columns(**{n: pl.Series(c) for n, c in columns.items()}).write_parquet(path)
+    return import_candles(path, H1)
+
+
+def test_a_price_that_its_neighbours_contradict_is_a_bad_row(tmp_path: Path) -> None:
+    def absurd(prices: np.ndarray) -> None:
+        prices[[7, 20]] = 100_000.0, 0.001
+
+    told = levels(tmp_path / "x.parquet", absurd)
+    assert [error.row for error in told.errors] == [8, 21]
+    assert {error.reason for error in told.errors} == {
+        "a price is absurdly far from those of the candles on both sides"
+    }
+    assert told.candles.close.max() == 100.0
+    assert told.missing_bars == 2
+
+
+def test_a_level_that_changes_for_good_is_believed_and_one_that_ends_the_file_is_not(tmp_path: Path) -> None:
+    def redenominated(prices: np.ndarray) -> None:
+        prices[10:] = 100_000.0
+
+    assert levels(tmp_path / "x.parquet", redenominated).errors == ()
+
+    def at_the_end(prices: np.ndarray) -> None:
+        prices[-1] = 100_000.0
+
+    (error,) = levels(tmp_path / "x.parquet", at_the_end).errors
+    assert "no candle follows that confirms it" in error.reason
 
 
 def test_a_format_that_nobody_knows(tmp_path: Path) -> None:

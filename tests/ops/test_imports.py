@@ -17,8 +17,10 @@ import pytest
 from sereno.core.candle import Candles
 from sereno.core.errors import TryLater
 from sereno.core.instrument import Instrument, Series
-from sereno.core.timeframe import Timeframe
+from sereno.core.timeframe import Timeframe, iso
+from sereno.market.imports import Told
 from sereno.ops.app import Desk
+from sereno.ops.steps.imports import FileDone, FileEnd, import_files
 from sereno.ops.turn import turn_of
 from tests.market.worlds import NOW, walk
 from tests.ops import running
@@ -118,14 +120,65 @@ def test_a_folder_of_freqtrade_and_of_vision_goes_on_past_what_is_bad(tmp_path: 
     assert (again.returncode, "0 candles added" in again.stdout) == (0, True), again.stdout + again.stderr
 
 
+def imported(folder: Path, state: Path) -> list[FileDone]:
+    with Desk(settings_of(state)) as desk:
+        return list(import_files(desk, folder, Told(), "auto", tell=lambda *_: None, still_ours=lambda: None))
+
+
+def test_a_file_of_odd_columns_or_of_a_header_alone_is_refused_and_the_next_one_read(tmp_path: Path) -> None:
+    folder = tmp_path / "given"
+    feather(folder / "BTC_USDT-1h.feather")
+    feather(folder / "ETH_USDT-1h.feather")
+    odd = pl.read_ipc(folder / "BTC_USDT-1h.feather").with_columns(pl.col("date").dt.time())
+    odd.write_ipc(folder / "AAA_USDT-1h.feather")
+    (folder / "BBB_USDT-1h.csv").write_text(csv().partition("\n")[0] + "\n")
+    (folder / "CCC_USDT-1h.csv").write_text(
+        "date,open,high,low,close,volume\nnow,1,2,0.5,1,1\nnow,1,1,1,1,x\n"
+    )
+    (folder / "KRAKEN_SPOT_DOTUSD_1h.csv").write_text(csv())
+    ends = {done.lines[0].partition(":")[0]: done for done in imported(folder, tmp_path / "state")}
+    told = {name.partition(" ")[0]: (done.end, " ".join(done.lines)) for name, done in ends.items()}
+    assert {name for name, (end, _) in told.items() if end is FileEnd.STORED} == {
+        "BTC_USDT-1h.feather",
+        "ETH_USDT-1h.feather",
+    }
+    for name, event in {
+        "AAA_USDT-1h.feather": "import.columns",
+        "BBB_USDT-1h.csv": "import.no_rows",
+        "CCC_USDT-1h.csv": "import.every_row",
+        "KRAKEN_SPOT_DOTUSD_1h.csv": "import.which_series",
+    }.items():
+        assert told[name][0] is FileEnd.REFUSED
+        assert event in told[name][1]
+
+
+def test_what_is_odd_but_may_be_true_is_told_and_stored(tmp_path: Path) -> None:
+    """A jump, a level that changes for good, a dead market and a hole; one absurd row is left out."""
+    factor = np.ones(len(CANDLES))
+    factor[5:] = 2.0
+    factor[8] = 1_000.0
+    factor[12:] = 200.0
+    prices = {name: getattr(CANDLES, name)[0] * factor for name in ("open", "high", "low", "close")}
+    volume = np.where(np.arange(len(CANDLES)) >= 4, 0.0, 1.0)
+    frame = pl.DataFrame({"date": CANDLES.open_ms, **prices, "volume": volume})
+    (tmp_path / "given").mkdir()
+    frame.with_row_index().filter(pl.col("index") != 3).write_csv(tmp_path / "given" / "BTC_USDT-1h.csv")
+    (done,) = imported(tmp_path / "given", tmp_path / "state")
+    assert (done.end, done.added) == (FileEnd.BAD_ROWS, len(CANDLES) - 2)
+    line, error = done.lines
+    at = [iso(moment) for moment in CANDLES.open_ms.tolist()]
+    assert f"1 bad rows; jump in 2 rows from {at[5]} (largest 9900.0%); level change in 1 rows" in line
+    assert (
+        f"from {at[12]} (to 100 times the level); zero volume run in 25 rows from {at[4]}; 2 missing" in line
+    )
+    assert error == "  row 9: a price is absurdly far from those of the candles on both sides"
+
+
 def columns(rows: slice) -> list[np.ndarray]:
     return [getattr(CANDLES, n)[rows] for n in ("open_ms", "open", "high", "low", "close", "volume")]
 
 
 def test_progress_is_told_and_a_kill_between_two_files_loses_nothing(tmp_path: Path) -> None:
-    from sereno.market.imports import Told
-    from sereno.ops.steps.imports import FileEnd, import_files
-
     folder = tmp_path / "given"
     feather(folder / "BTC_USDT-1h.feather")
     feather(folder / "ETH_USDT-1h.feather")
@@ -142,9 +195,6 @@ def test_progress_is_told_and_a_kill_between_two_files_loses_nothing(tmp_path: P
 
 
 def test_a_lost_turn_stops_before_the_next_file_is_stored(tmp_path: Path) -> None:
-    from sereno.market.imports import Told
-    from sereno.ops.steps.imports import import_files
-
     def lost() -> None:
         raise TryLater("job.turn_lost")
 

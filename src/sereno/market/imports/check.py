@@ -13,8 +13,11 @@ from sereno.core.timeframe import Timeframe, UtcMs, iso
 from sereno.market.imports.columns import NO_TIME, Rows, read_rows
 from sereno.market.imports.read import format_named
 from sereno.market.imports.words import Imported, RowError
+from sereno.market.levels import judge
 from sereno.market.quality import ROW_DEFECTS, row_defects
 
+_ABSURD = "a price is absurdly far from those of the candles on both sides"
+_WAITING = "a price is far from the one before, and no candle follows that confirms it"
 _STEPS_THAT_PROVE = 5  # fewer steps may be wide by chance
 
 
@@ -34,6 +37,7 @@ def import_candles(path: Path, series: Series, format: str = "auto", *, now: Utc
     _refuse_other_timeframe(rows.open_ms[rows.has_time], series.timeframe, path)
     reasons = _unusable(rows, series.timeframe, now)
     order = _in_order(rows, reasons)
+    order = _believed(rows, order, reasons)
     if not len(order):
         _refuse_one_reason(rows, reasons, path)
     columns = (np.ascontiguousarray(rows.ohlcv[order, i]) for i in range(5))
@@ -65,6 +69,14 @@ def _in_order(rows: Rows, reasons: dict[int, str]) -> I64:
         same = rows.first_row + int(order[at + 1])
         reasons[int(order[at])] = f"another copy of the candle of row {same} ({iso(int(stamps[at]))})"
     return np.delete(order, copies)
+
+
+def _believed(rows: Rows, order: I64, reasons: dict[int, str]) -> I64:
+    """Those whose price level the collector would believe too, see `market.levels`."""
+    judged = judge(rows.ohlcv[order][:, [0, 3]], before=None)
+    reasons.update(dict.fromkeys(order[judged.absurd].tolist(), _ABSURD))
+    reasons.update(dict.fromkeys(order[judged.waiting].tolist(), _WAITING))
+    return order[~(judged.absurd | judged.waiting)]
 
 
 def _refuse_one_reason(rows: Rows, reasons: dict[int, str], path: Path) -> None:

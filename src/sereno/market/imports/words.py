@@ -33,3 +33,9 @@ class Imported:
 
     candles: Candles
     errors: tuple[RowError, ...]
+
+    @property
+    def missing_bars(self) -> int:
+        """Candles that are not there between the first and the last."""
+        opens, step = self.candles.open_ms, self.candles.timeframe.ms
+        return int((opens[-1] - opens[0]) // step) + 1 - len(opens) if len(opens) else 0

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sereno.core.errors import FixConfig, SkipThis
+from sereno.core.timeframe import iso
 from sereno.ops.progress import Tell
 
 if TYPE_CHECKING:
+    from sereno.core.settings.sections import CandleSettings
     from sereno.market.imports import Imported, Told
     from sereno.ops.app import Desk
     from sereno.store.lake_words import Appended
@@ -112,14 +114,34 @@ def _import_file(
     still_ours()
     stored = desk.lake.append(series, found.candles, source=f"file:{file.name}", mode=desk.mode, now=now)
     end = FileEnd.BAD_ROWS if found.errors else FileEnd.STORED
-    return FileDone(end, _lines(f"{name} → {series.key}", stored, found), stored.added)
+    if not len(found.candles):
+        end = FileEnd.REFUSED
+    noticed = _noticed(found, desk.settings.candles)
+    return FileDone(end, _lines(f"{name} → {series.key}", stored, found, noticed), stored.added)
 
 
-def _lines(what: str, stored: Appended, found: Imported) -> tuple[str, ...]:
+def _noticed(found: Imported, settings: CandleSettings) -> tuple[str, ...]:
+    """What is odd about candles that are kept all the same."""
+    from sereno.market.quality import suspicious
+
+    findings = suspicious(
+        found.candles,
+        jump_frac=settings.jump_frac,
+        zero_volume_run_bars=settings.zero_volume_run_bars,
+    )
+    told = (
+        f"{one.defect.replace('_', ' ')} in {one.rows} rows from {iso(one.first_ms)}"
+        + (f" ({one.detail})" if one.detail else "")
+        for one in findings
+    )
+    return (*told, *((f"{found.missing_bars} missing",) if found.missing_bars else ()))
+
+
+def _lines(what: str, stored: Appended, found: Imported, noticed: tuple[str, ...]) -> tuple[str, ...]:
     rest = len(found.errors) - MOST_ERRORS
     return (
         f"{what}: {stored.added} added, {stored.unchanged} known, {len(stored.corrections)} corrected, "
-        f"{len(found.errors)} bad rows",
+        f"{len(found.errors)} bad rows" + "".join(f"; {one}" for one in noticed),
         *(f"  row {error.row}: {error.reason}" for error in found.errors[:MOST_ERRORS]),
         *((f"  and {rest} more",) if rest > 0 else ()),
     )
