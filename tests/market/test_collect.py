@@ -19,6 +19,9 @@ from sereno.market.cycle import SeriesStatus
 from sereno.market.quality import Defect
 from sereno.market.venues.ccxt_venue import CcxtVenue
 from sereno.sim.faults import Fault, FaultKind
+from sereno.store.lake import Lake
+from sereno.store.lake_words import Origin
+from sereno.store.objects import LocalObjects, Objects, Stored
 from tests.market.conftest import BTC, Exchange
 from tests.market.worlds import NOW, hourly_world, rows, same, walk
 
@@ -310,17 +313,54 @@ def test_more_depth_fills_the_past(exchange: Make) -> None:
     assert place.lake.known_gaps(HOURLY) == ()
 
 
-def test_a_damaged_file_is_collected_again(exchange: Make, tmp_path) -> None:
+@pytest.mark.parametrize(("month", "later_ms"), [(0, DAY_MS), (1, 0)])
+def test_a_damaged_file_is_collected_again(exchange: Make, tmp_path, month: int, later_ms: int) -> None:
+    """One that the cycle goes on in at once, an older one within a day."""
     place = exchange(depth_days=29)
-    place.collect()
+    for _ in range(2):
+        place.collect()
     before = place.lake.candles(HOURLY)
     files = sorted(p for p in tmp_path.rglob("*.parquet") if "quarantine" not in str(p))
     assert len(files) == 2
-    files[0].write_bytes(files[0].read_bytes()[:-40])
+    files[month].write_bytes(files[month].read_bytes()[:-40])
+    place.to(NOW + later_ms)
     (result,) = place.collect().results
     assert result.status is SeriesStatus.OK
-    assert result.rows_added > 0
-    assert same(place.lake.candles(HOURLY), before)
+    assert result.rows_added > later_ms // HOUR_MS
+    assert same(place.lake.candles(HOURLY, None, int(before.close_ms[-1])), before)
+
+
+class Looked:
+    """A store that remembers which objects were fetched."""
+
+    def __init__(self, inner: Objects) -> None:
+        self._inner = inner
+        self.got: list[str] = []
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._inner, name)
+
+    def get(self, key: str) -> Stored | None:
+        self.got.append(key.rpartition("/")[2])
+        return self._inner.get(key)
+
+
+def test_a_cycle_fetches_the_month_that_it_goes_on_in_and_all_once_a_day(exchange: Make, tmp_path) -> None:
+    place = exchange(depth_days=29)
+    store = Looked(LocalObjects(tmp_path / "looked"))
+    place.lake = Lake(store, origin=Origin.SYNTHETIC)  # type: ignore[arg-type]
+    place.collect()
+    fetched = []
+    for later_ms in (0, HOUR_MS, 2 * HOUR_MS, DAY_MS, DAY_MS + HOUR_MS):
+        place.to(NOW + later_ms)
+        store.got.clear()
+        place.collect()
+        fetched.append({name for name in store.got if name.endswith(".parquet")})
+    newest, both = {"2024-03.parquet"}, {"2024-02.parquet", "2024-03.parquet"}
+    assert fetched == [both, newest, newest, both, newest]
+    store.got.clear()
+    place.lake.candles(HOURLY)
+    assert sorted(store.got) == sorted([*both, "manifest.json", "manifest.json"])
 
 
 def test_empty_history_is_a_failure_with_a_name(exchange: Make) -> None:

@@ -14,8 +14,7 @@ from sereno.core.errors import SkipThis
 from sereno.core.growing import GrowingCandles
 from sereno.core.row_digest import digest_like, row_digest
 from sereno.store.lake import Lake
-from sereno.store.lake_shelf import Shelf
-from sereno.store.objects import LocalObjects, Objects
+from sereno.store.objects import LocalObjects, Objects, Stored
 from tests.store.lake_world import (
     HOURLY,
     STORES,
@@ -74,16 +73,17 @@ def test_law_it_equals_the_lake_after_any_appends_fills_and_corrections(
 
 
 @pytest.fixture
-def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the files that were read, in order."""
+def reads(objects: Objects, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the month files that were fetched, in order."""
     names: list[str] = []
-    real = Shelf.read
+    real = objects.get
 
-    def read(shelf: Shelf, name: str) -> bytes | None:
-        names.append(name)
-        return real(shelf, name)
+    def get(key: str) -> Stored | None:
+        if key.endswith(".parquet"):
+            names.append(Path(key).stem)
+        return real(key)
 
-    monkeypatch.setattr(Shelf, "read", read)
+    monkeypatch.setattr(objects, "get", get)
     return names
 
 

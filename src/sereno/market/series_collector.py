@@ -96,7 +96,7 @@ class SeriesCollector:
         Raises SkipThis when not a single candle is stored after it, or fewer than training takes.
         """
         lake, series = self._around.lake, self.series
-        lake.verify(series)
+        lake.verify(series, now=self._around.clock.now_ms())
         now = self._venue_now()
         newest_closed = self._tf.last_closed_open(now)
         history = self._around.histories.get(self._tf)

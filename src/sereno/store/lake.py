@@ -148,12 +148,14 @@ class Lake:
 
     # trust
 
-    def verify(self, series: Series) -> tuple[Damage, ...]:
+    def verify(self, series: Series, *, now: UtcMs | None = None) -> tuple[Damage, ...]:
         """Hash every file of a series; damaged ones go to quarantine.
+
+        now   only the newest file is looked at if all were less than a day before; None: always all
 
         Returns what was damaged, now or earlier, and has not been collected again since.
         """
-        return self._candle_shelf(series).verify()
+        return self._candle_shelf(series).verify(now=now)
 
     def missing(self, series: Series, since: UtcMs, until: UtcMs) -> tuple[Gap, ...]:
         """Holes with since <= open_ms < until between the first and the last candle ever stored.

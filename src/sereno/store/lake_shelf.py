@@ -16,7 +16,7 @@ from hashlib import sha256
 import polars as pl
 
 from sereno.core.errors import SkipThis
-from sereno.core.timeframe import UtcMs
+from sereno.core.timeframe import DAY_MS, UtcMs
 from sereno.store import lake_table
 from sereno.store.lake_rebuild import NO_RANGE, file_names, put_aside, rebuilt, standing
 from sereno.store.lake_table import CORRECTION_ROWS, Shape, Tables
@@ -24,6 +24,7 @@ from sereno.store.lake_words import Damage
 from sereno.store.manifest import CORRECTIONS, MANIFEST, Content, Manifest, Slot, decode, encode
 from sereno.store.objects import Objects, Stamp, Stored
 
+VERIFY_EVERY_MS = DAY_MS
 _LOOKS = 3
 
 
@@ -92,7 +93,8 @@ class Shelf:
         """
         for _ in range(_LOOKS):
             manifest = self.manifest()
-            found = [self.read(name) for name in reversed(_names(manifest, wanted))]
+            names = reversed(_names(manifest, wanted))
+            found = [self._vouched(name, manifest) or self.read(name) for name in names]
             if self.manifest() == manifest:
                 return [data for data in reversed(found) if data is not None]
         with self._lock():
@@ -105,22 +107,27 @@ class Shelf:
         data = self.read(name)
         return self.shape.empty() if data is None else lake_table.from_parquet(data, self.shape)
 
-    def verify(self) -> tuple[Damage, ...]:
+    def verify(self, *, now: UtcMs | None = None) -> tuple[Damage, ...]:
         """Hash every file and quarantine the damaged; all ranges that wait to be collected again.
+
+        now   only the newest month is looked at if all were less than a day before; None: always all
 
         Damage without a range (a broken manifest, lost corrections) is told once.
         """
         with self._lock():
-            self._digests.clear()
             manifest = self._recovered()
-            for name in tuple(manifest.files):
+            whole = now is None or not 0 <= now - manifest.verified_ms < VERIFY_EVERY_MS
+            for name in tuple(manifest.files) if whole else _names(manifest, lambda _: True)[-1:]:
+                self._digests.pop(name, None)
                 if self._vouched(name, manifest) is None:
                     self._quarantine(name, manifest)
                     manifest = self._manifest_locked()
             told = manifest.lost
-            waiting = tuple(damage for damage in told if damage.has_range)
-            if waiting != told:
-                self.note(replace(manifest, lost=waiting))
+            noted = replace(manifest, lost=tuple(damage for damage in told if damage.has_range))
+            if whole and now is not None and manifest.files:
+                noted = replace(noted, verified_ms=now)
+            if noted != manifest:
+                self.note(noted)
             return told
 
     # writing
@@ -235,7 +242,7 @@ class Shelf:
         return settled.with_slot(CORRECTIONS, Slot(content))
 
     def _vouched(self, name: str, manifest: Manifest) -> bytes | None:
-        """Bytes of a file if they are what the settled manifest says."""
+        """Bytes of a file if they are what the manifest says."""
         stored = self._objects.get(self._key(name))
         slot = manifest.files.get(name)
         if stored is None or slot is None or not slot.matching(self._digest(name, stored)):

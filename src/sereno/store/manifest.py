@@ -61,6 +61,7 @@ class Manifest:
 
     lost      ranges that wait to be collected again
     lapses    every range that was ever lost, in the order of the losses
+    verified_ms   when all files were last hashed for that alone; 0: never
     """
 
     files: Mapping[str, Slot] = field(default_factory=dict)
@@ -68,6 +69,7 @@ class Manifest:
     known_gaps: tuple[Gap, ...] = ()
     lapses: tuple[Lapse, ...] = ()
     corrections_before: int = 0
+    verified_ms: UtcMs = 0
 
     @property
     def unsettled(self) -> bool:
@@ -139,6 +141,7 @@ def _manifest(body: dict[str, Any]) -> Manifest:
         known_gaps=tuple(Gap(**row) for row in body["known_gaps"]),
         lapses=tuple(Lapse(**row) for row in body.get("lapses", ())),
         corrections_before=body["corrections_before"],
+        verified_ms=body.get("verified_ms", 0),
     )
 
 
