@@ -167,6 +167,30 @@ def test_a_full_disk_stops_and_leaves_what_was_there(tmp_path: Path) -> None:
     ledger.close()
 
 
+PRETENDED = "DO $$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$"
+
+
+@pytest.mark.parametrize(
+    ("event", "kind", "sqlite", "postgres"),
+    [
+        ("ledger.disk_full", StopTrading, "PRAGMA max_page_count = 1", PRETENDED),
+        ("ledger.not_writable", FixConfig, "PRAGMA query_only = ON", "SET TRANSACTION READ ONLY"),
+        ("ledger.not_writable", FixConfig, "PRAGMA query_only = ON", "SET LOCAL ROLE pg_read_all_data"),
+    ],
+)
+def test_both_databases_say_alike_why_nothing_can_be_written(
+    ledger: Ledger, event: str, kind: type[Exception], sqlite: str, postgres: str
+) -> None:
+    with pytest.raises(kind) as caught, ledger.begin() as tx:
+        tx.exec_driver_sql(sqlite if ledger.dialect == "sqlite" else postgres)
+        for number in range(2000):
+            signals.save(tx, signal(f"more{number}"))
+    assert getattr(caught.value, "event") == event  # noqa: B009 - of either kind
+    assert ": " in str(caught.value)
+    with ledger.read() as tx:
+        assert signals.recent(tx) == []
+
+
 def test_a_folder_that_cannot_be_made_is_a_matter_of_settings(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(FixConfig, match="ledger.no_folder"):

@@ -24,6 +24,8 @@ _LOCKED = ("locked", "is busy")
 _REFUSED = ("does not exist", "authentication failed", "no pg_hba.conf entry", "no password supplied")
 _LOCK_STATE = "55P03"
 _LOCK_REMEDY = "another process holds it; find it in pg_stat_activity if this stays"
+_FULL_STATE = "53100"
+_UNWRITABLE_STATES = ("42501", "25006")  # no privilege; a server or a session that only reads
 _RETRYABLE_STATES = ("08", "40", "53", "57")
 _DAMAGED_STATES = ("XX001", "XX002")
 
@@ -32,7 +34,8 @@ class Ledger:
     """An open ledger. Transactions are `with ledger.begin() as tx` (writes) and `ledger.read()`.
 
     Every error of the database leaves as one of ours: TryLater when it is locked or unreachable,
-    StopTrading when it is damaged or a rule of the schema was broken.
+    StopTrading when it is damaged, its disk is full or a rule of the schema was broken, FixConfig when it
+    may not be written.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -165,6 +168,12 @@ def our_error(error: DBAPIError) -> SerenoError:
         return FixConfig("ledger.refused_login", remedy="check ledger.database_url", cause=story)
     if state == _LOCK_STATE:
         return TryLater("ledger.locked", remedy=_LOCK_REMEDY, after_s=_RETRY_AFTER_S, cause=story)
+    if state == _FULL_STATE:
+        return _disk_full("free some room on the disk of the database", story)
+    if state in _UNWRITABLE_STATES:
+        return _not_writable(
+            "let the user of ledger.database_url write, on a server that takes writes", story
+        )
     if error.connection_invalidated or not state or state.startswith(_RETRYABLE_STATES):
         return TryLater("ledger.unreachable", after_s=_RETRY_AFTER_S, cause=story)
     return StopTrading("ledger.fault", cause=story)
@@ -185,12 +194,18 @@ def sqlite_error(error: sqlite3.Error) -> SerenoError:
     if isinstance(error, sqlite3.IntegrityError):
         return _broken_rule(story)
     if "full" in story:
-        return StopTrading("ledger.disk_full", remedy="free some room below state_dir", cause=story)
+        return _disk_full("free some room below state_dir", story)
     if "unable to open" in story or "readonly" in story:
-        return FixConfig(
-            "ledger.not_writable", remedy="check the owner and mode of the file and its folder", cause=story
-        )
+        return _not_writable("check the owner and mode of the file and its folder", story)
     return StopTrading("ledger.fault", cause=story)
+
+
+def _disk_full(remedy: str, story: str) -> StopTrading:
+    return StopTrading("ledger.disk_full", remedy=remedy, cause=story)
+
+
+def _not_writable(remedy: str, story: str) -> FixConfig:
+    return FixConfig("ledger.not_writable", remedy=remedy, cause=story)
 
 
 def _damaged(story: str) -> StopTrading:
