@@ -248,6 +248,9 @@ def test_moments_that_no_calendar_has_are_bad_rows(tmp_path: Path) -> None:
     far.write_parquet(tmp_path / "x.parquet")
     told = import_candles(tmp_path / "x.parquet", H1)
     assert told.errors == (RowError(1, "the time cannot be read"), RowError(2, "the time cannot be read"))
+    far.head(2).write_parquet(tmp_path / "x.parquet")
+    with pytest.raises(FixConfig, match=r"import\.every_row.*the time cannot be read"):
+        import_candles(tmp_path / "x.parquet", H1)
 
 
 def test_a_file_without_rows_is_no_success(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def _check(file: CandleFile, rows: Rows) -> None:
     if not len(rows.open_ms):
         fault = "it holds no candles"
     if fault:
-        remedy = "sort it, drop repeats, and take the timeframe of its name seriously"
+        remedy = "mend it: candles of the timeframe of its name, in order, without repeats"
         raise FixConfig("sim.bad_file", remedy=remedy, file=file.path, fault=fault)
 
 

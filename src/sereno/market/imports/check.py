@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from polars import selectors as cs
 
 from sereno.core.candle import I64, Candles
 from sereno.core.errors import FixConfig
@@ -83,13 +84,14 @@ def _refuse_one_reason(rows: Rows, reasons: dict[int, str], path: Path) -> None:
     """Raise FixConfig when no row is a candle and all for one reason: it is said once, with a sample."""
     if len(set(reasons.values())) != 1:
         return
+    cells = rows.cells.head(1).with_columns(cs.temporal().to_physical())  # a date may be beyond Python's
     raise FixConfig(
         "import.every_row",
         remedy="every row fails for this one reason",
         path=path,
         rows=len(reasons),
         reason=reasons[0],
-        sample=" | ".join("" if cell is None else str(cell)[:40] for cell in rows.cells.row(0)),
+        sample=" | ".join("" if cell is None else str(cell)[:40] for cell in cells.row(0)),
     )
 
 

@@ -91,8 +91,9 @@ def _stamps(column: pl.Series) -> tuple[I64, Bools]:
 def _told(cells: pl.Series) -> pl.Series:
     """Moments of texts: a number, or a date with or without a time and an offset."""
     moments = _scaled(cells.cast(pl.Int64, strict=False))
-    if moments.null_count():
-        moments = moments.fill_null(_scaled(cells.cast(pl.Float64, strict=False)))
+    if not moments.null_count():
+        return moments
+    moments = moments.fill_null(_scaled(cells.cast(pl.Float64, strict=False)))
     spelled = cells.str.replace(_DAY, "$1 ").str.replace(_ZERO_OFFSET, "")
     for form in _MOMENTS:
         if moments.null_count():
