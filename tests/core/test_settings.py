@@ -70,8 +70,6 @@ def test_lists_may_be_written_as_json(tmp_path: Path) -> None:
     [
         ("BTCUSDT", "BTC/USDT"),
         ("ethbtc", "ETH/BTC"),
-        ("BTCFDUSD", "BTC/FDUSD"),
-        ("BTCBUSD", "BTC/BUSD"),
         ("BTCUSD", "BTC/USD"),
         ("SOLEUR", "SOL/EUR"),
         ("1000PEPEUSDT", "1000PEPE/USDT"),
@@ -81,6 +79,19 @@ def test_lists_may_be_written_as_json(tmp_path: Path) -> None:
 )
 def test_pairs_may_be_written_without_a_slash(tmp_path: Path, written: str, read: str) -> None:
     assert loaded(tmp_path, SYMBOLS=written).settings.venue.instruments == (read,)
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("DOTUSD", "DO/TUSD or DOT/USD"),
+        ("BNBUSD", "BN/BUSD or BNB/USD"),
+        ("BTCFDUSD", "BTC/FDUSD or BTCFD/USD"),
+    ],
+)
+def test_a_pair_that_can_be_read_in_two_ways_is_asked_about(tmp_path: Path, written: str, told: str) -> None:
+    with pytest.raises(FixConfig, match=rf"{written} may be {told}: write it with its slash"):
+        loaded(tmp_path, SYMBOLS=written)
 
 
 @pytest.mark.parametrize("written", ["USDT", "BTC", "BTCXYZ", "AUSDT", "BTC-USDT", "BTCUSDT,BTC/USDT"])

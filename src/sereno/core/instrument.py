@@ -72,13 +72,17 @@ def pairs_of(symbol: str) -> tuple[tuple[str, str], ...]:
 
 
 def with_slash(symbol: str) -> str:
-    """`BTCUSDT` as `BTC/USDT`: the longest known quote that leaves a base. Anything else as it is."""
+    """`BTCUSDT` as `BTC/USDT`, by the one known quote that leaves a base; what has none as it is.
+
+    Raises ValueError where two would do: DOTUSD may be DOT/USD or DO/TUSD.
+    """
     text = symbol.strip().upper()
     if not text.isalnum():
         return symbol
-    fits = [pair for pair in pairs_of(text) if len(pair[0]) >= _LEAST_BASE]
-    base, quote = max(fits, key=lambda pair: len(pair[1]), default=("", ""))
-    return f"{base}/{quote}" if quote else symbol
+    fits = [f"{base}/{quote}" for base, quote in pairs_of(text) if len(base) >= _LEAST_BASE]
+    if len(fits) > 1:
+        raise ValueError(f"{symbol} may be {' or '.join(fits)}: write it with its slash")
+    return fits[0] if fits else symbol
 
 
 @dataclass(frozen=True, slots=True)
