@@ -17,7 +17,7 @@ from sereno.store.ledger import runs
 from sereno.store.ledger.runs import JobRun
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 
 SCRIPT = """
 import sys

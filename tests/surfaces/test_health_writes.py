@@ -20,12 +20,13 @@ from tests.surfaces.client import TestClient
 from tests.surfaces.seeded import seeded_desk
 
 LOCAL = "http://127.0.0.1"
-PATIENCE_S = 5.0
+OTHERS_WAIT_S = 600.0
+"""How long whoever else writes waits for a lock: health must not, however slow the machine is."""
 
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    with seeded_desk(tmp_path) as made:
+    with seeded_desk(tmp_path, ledger={"busy_timeout_s": OTHERS_WAIT_S}) as made:
         yield made
 
 
@@ -89,15 +90,17 @@ def test_a_lock_is_told_soon_and_the_patience_of_others_stays(desk: Desk, client
     other.close()
     assert answer.status_code == 503
     assert "locked" in answer.json()["reasons"][0]
-    assert took_s < PATIENCE_S < desk.settings.ledger.busy_timeout_s
+    assert took_s < OTHERS_WAIT_S
     with desk.ledger.read() as tx:
-        assert tx.exec_driver_sql("PRAGMA busy_timeout").scalar_one() == 10_000
+        assert tx.exec_driver_sql("PRAGMA busy_timeout").scalar_one() == OTHERS_WAIT_S * 1000
 
 
 @pytest.mark.postgres
 def test_a_lock_on_postgresql_is_told_soon(tmp_path: Path, postgres_url: str) -> None:
     with (
-        seeded_desk(tmp_path, ledger={"database_url": postgres_url}) as desk,
+        seeded_desk(
+            tmp_path, ledger={"database_url": postgres_url, "busy_timeout_s": OTHERS_WAIT_S}
+        ) as desk,
         TestClient(create_app(desk), base_url=LOCAL) as client,
     ):
         assert client.get("/health").status_code == 200
@@ -111,4 +114,4 @@ def test_a_lock_on_postgresql_is_told_soon(tmp_path: Path, postgres_url: str) ->
         assert client.get("/health").status_code == 200
     assert answer.status_code == 503
     assert "ledger.locked" in answer.json()["reasons"][0]
-    assert took_s < PATIENCE_S
+    assert took_s < OTHERS_WAIT_S
