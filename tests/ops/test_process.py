@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import psutil
 import pytest
 
 from sereno.ops import process
-from sereno.ops.process import holder_name, is_dead
+from sereno.ops.process import Life, holder_name, is_dead, life_of
 from tests.ops.running import until
 
 
@@ -91,3 +92,44 @@ def test_without_proc_the_start_is_told_by_the_system(machine: Path) -> None:
     assert boot == "-"
     assert not is_dead(name)
     assert is_dead(f"{host}:{boot}:{pid}:{int(start) + 100}")
+
+
+def test_a_name_of_the_former_release_is_understood_but_nobody_is_taken_for_dead(machine: Path) -> None:
+    """It did not say in which namespace: the process may live where it is not seen."""
+    host, boot, pid, start = holder_name().split(":")
+    former = host.rpartition("~")[0]
+    assert life_of(f"{former}:{boot}:{pid}:{start}") is Life.LIVES
+    assert life_of(f"{former}:{boot}:{pid}:{int(start) + 1}") is Life.UNKNOWN
+    (machine / "boot_id").write_text("22222222-bbbb\n")
+    assert life_of(f"{former}:{boot}:{pid}:{start}") is Life.GONE
+
+
+def test_where_others_are_hidden_nobody_is_taken_for_dead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host, boot, pid, start = holder_name().split(":")
+    monkeypatch.setattr(process, "FIRST_PROCESS", tmp_path / "hidden")
+    assert life_of(holder_name()) is Life.LIVES
+    assert life_of(f"{host}:{boot}:{pid}:{int(start) + 1}") is Life.UNKNOWN
+
+
+NAMESPACE = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+
+
+@pytest.mark.skipif(
+    shutil.which("unshare") is None or subprocess.run([*NAMESPACE, "true"], capture_output=True).returncode,
+    reason="no namespace of its own is allowed here",
+)
+def test_a_process_in_another_namespace_is_not_judged() -> None:
+    """Two containers on one machine: the same host, the same boot, and numbers of their own."""
+    name_itself = "from sereno.ops.process import holder_name; print(holder_name(), flush=True); input()"
+    with subprocess.Popen(
+        [*NAMESPACE, sys.executable, "-c", name_itself], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as inside:
+        assert inside.stdout is not None
+        name = inside.stdout.readline().strip()
+        lives = life_of(name)
+        inside.communicate("\n")
+    assert name.partition("~")[0] == holder_name().partition("~")[0]
+    assert lives is Life.UNKNOWN
+    assert life_of(name) is Life.UNKNOWN

@@ -1,6 +1,7 @@
 """Who a process is, so that another one can tell whether it still lives.
 
 A holder is named `host:boot:pid:start`. None of its parts follows the wall clock, which may be set back.
+The host is `name~machine~namespace`: a number of a process says something only where it was given.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from pathlib import Path
 PR_SET_PDEATHSIG = 1
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 MACHINE_ID = Path("/etc/machine-id")
+PID_NAMESPACE = Path("/proc/self/ns/pid")
+FIRST_PROCESS = Path("/proc/1/stat")
 UNKNOWN = "-"
 _ENDED = ("Z", "X", "x")
 
@@ -32,7 +35,7 @@ def load_signal_takers() -> None:
 def holder_name(pid: int | None = None) -> str:
     """`host:boot:pid:start`: unique even when the number is used again, or the machine restarts."""
     number = os.getpid() if pid is None else pid
-    return f"{_host()}:{_boot()}:{number}:{_start_of(number) or 0}"
+    return f"{_host()}~{_namespace()}:{_boot()}:{number}:{_start_of(number) or 0}"
 
 
 class Life(StrEnum):
@@ -44,18 +47,24 @@ class Life(StrEnum):
 
 
 def life_of(holder: str) -> Life:
-    """Whether a holder lives. One on another host, or told in other words, cannot be judged.
+    """Whether a holder lives. One on another host, in another namespace or told in other words cannot be judged.
 
-    That the machine has been restarted counts only when its id says that it is the same machine.
+    That the machine has been restarted counts only when its id says that it is the same machine. A
+    release that did not name the namespace may have named a process of another one, which is not seen here.
     """
     host, *rest = holder.split(":")
-    if host != _host() or len(rest) != 3 or not (rest[1].isdigit() and rest[2].isdigit()):
+    here = _host()
+    if len(rest) != 3 or not (rest[1].isdigit() and rest[2].isdigit()):
+        return Life.UNKNOWN
+    if host not in (here, f"{here}~{_namespace()}"):
         return Life.UNKNOWN
     boot, pid, start = rest
     if boot != _boot():
-        same_machine = UNKNOWN not in (boot, _boot()) and not host.endswith(f"~{UNKNOWN}")
+        same_machine = UNKNOWN not in (boot, _boot()) and not here.endswith(f"~{UNKNOWN}")
         return Life.GONE if same_machine else Life.UNKNOWN
-    return Life.LIVES if _start_of(int(pid)) == start else Life.GONE
+    if _start_of(int(pid)) == start:
+        return Life.LIVES
+    return Life.GONE if host != here and _sees_others() else Life.UNKNOWN
 
 
 def is_dead(holder: str) -> bool:
@@ -67,6 +76,19 @@ def _host() -> str:
     """`name~machine`: two machines may bear one name, copies of a container above all."""
     machine = _read(MACHINE_ID)
     return f"{socket.gethostname()}~{sha256(machine.encode()).hexdigest()[:8] if machine else UNKNOWN}"
+
+
+def _namespace() -> str:
+    """In which numbers of processes are given: containers on one machine share all but this."""
+    try:
+        return PID_NAMESPACE.readlink().name.strip("pid:[]")
+    except OSError:
+        return UNKNOWN
+
+
+def _sees_others() -> bool:
+    """Whether a process that is not seen has ended; other users' may be hidden (`hidepid`, `ProtectProc`)."""
+    return _boot() == UNKNOWN or bool(_read(FIRST_PROCESS))
 
 
 def _boot() -> str:
@@ -81,12 +103,12 @@ def _read(path: Path) -> str:
 
 
 def _start_of(pid: int) -> str | None:
-    """When a process began, in ticks since the machine did; None if it is gone or a zombie."""
+    """When a process began, in ticks since the machine did; None if it is gone, hidden or a zombie."""
     if _boot() == UNKNOWN:
         return _start_elsewhere(pid)
     try:
         told = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
         return None
     state, *fields = told.rpartition(")")[2].split()
     return None if state in _ENDED else fields[18]
