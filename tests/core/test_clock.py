@@ -44,6 +44,18 @@ def test_a_world_tells_its_time_through_the_file(tmp_path: Path) -> None:
     assert clock.wall_seconds_until(8) > 0.0
 
 
+@pytest.mark.parametrize(
+    "torn", ["", '{"sim_ms":1', "[]", "null", "\0\0", '{"sim_ms": "1", "wall_ms": 0, "speed": 0.0}']
+)
+def test_a_damaged_file_names_what_mends_it(tmp_path: Path, torn: str) -> None:
+    path = tmp_path / "clock.json"
+    path.write_text(torn)
+    with pytest.raises(FixConfig, match=r"clock\.damaged .*clock\.json.*sereno sim"):
+        SimClock(path).now_ms()
+    ClockFile(path).write(ClockAnchor(sim_ms=7, wall_ms=0, speed=0.0))
+    assert SimClock(path).now_ms() == 7
+
+
 def test_wall_clock_waits_for_the_future_only() -> None:
     clock = WallClock()
     assert clock.wall_seconds_until(clock.now_ms() - 1) == 0.0

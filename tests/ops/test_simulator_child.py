@@ -5,16 +5,25 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
-from sereno.core.errors import TryLater
+from sereno.core.clock import SimClock
+from sereno.core.errors import FixConfig, TryLater
+from sereno.core.mode import Mode
 from sereno.core.settings import Settings
+from sereno.core.timeframe import DAY_MS
 from sereno.ops import simulator_child
+from sereno.ops.app import open_desk_ledger
 from sereno.ops.launch import Launch, kill_tree
+from sereno.ops.simulate import world_clock, world_of
 from sereno.ops.simulator_child import MOST_SILENT_LOOKS, SimulatorChild
+from sereno.store.ledger import runs
+from sereno.store.ledger.runs import RunStatus
+from tests.store.test_ledger_records import RUN
 
 
 @pytest.fixture
@@ -62,3 +71,25 @@ def test_one_that_is_silent_for_a_while_is_kept(simulator: SimulatorChild) -> No
             patched.setattr(simulator_child, "LOOK_ANSWER_S", 10.0)
             simulator.keep()
     assert simulator.child is first
+
+
+def test_one_that_finds_a_damaged_clock_file_goes_on_behind_what_the_desk_recorded(tmp_path: Path) -> None:
+    settings = Settings.model_validate({"state_dir": tmp_path})
+    world = world_of(settings)
+    began_ms = world_clock(settings, world, speed=0.0).now_ms()
+    settings.paths.clock_file.parent.mkdir(parents=True, exist_ok=True)
+    settings.paths.clock_file.write_text("")
+    assert world_clock(settings, world, speed=0.0).now_ms() == began_ms, "nothing was recorded"
+    ended_ms = began_ms + DAY_MS
+    ledger = open_desk_ledger(settings)
+    with ledger.begin() as tx:
+        runs.start(tx, replace(RUN, mode=Mode.SIM, started_ms=ended_ms - 1000))
+        runs.finish(tx, RUN.run_id, RunStatus.SUCCESS, ended_ms)
+    ledger.close()
+    settings.paths.clock_file.write_text("")
+    with pytest.raises(FixConfig, match=r"clock\.damaged"):
+        SimClock(settings.paths.clock_file).now_ms()
+    with capture_logs() as told:
+        assert world_clock(settings, world, speed=0.0).now_ms() == ended_ms
+    assert [line["event"] for line in told] == ["sim.clock_mended"]
+    assert SimClock(settings.paths.clock_file).now_ms() == ended_ms

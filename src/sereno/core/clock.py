@@ -88,15 +88,23 @@ class ClockFile:
         self.path = path
 
     def write(self, anchor: ClockAnchor) -> None:
-        """Replace the anchor atomically."""
-        replace_file(self.path, json.dumps(asdict(anchor)))
+        """Replace the anchor atomically, and so that a power cut leaves one."""
+        replace_file(self.path, json.dumps(asdict(anchor)), durable=True)
 
     def read(self) -> ClockAnchor | None:
-        """The anchor, or None when no world has written one yet."""
+        """The anchor, or None when no world has written one yet. Raises FixConfig when it is damaged."""
         try:
-            return ClockAnchor(**json.loads(self.path.read_text()))
+            anchor = ClockAnchor(**json.loads(self.path.read_text()))
+            anchor.at(anchor.wall_ms)  # numbers alone can be reckoned with
         except FileNotFoundError:
             return None
+        except (ValueError, TypeError) as cause:
+            raise FixConfig(
+                "clock.damaged",
+                path=self.path,
+                remedy="start the simulator with `sereno sim` or use `sereno up`: it tells its time anew",
+            ) from cause
+        return anchor
 
 
 class SimClock:

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from sereno.core.clock import ClockAnchor, ClockFile, WallClock
+from sereno.core.errors import FixConfig
 from sereno.core.mode import Mode
 from sereno.core.settings import Settings
+from sereno.core.timeframe import UtcMs, iso
 from sereno.ops.address import SIM_ADDRESS, remove_address, write_address
 from sereno.ops.process import load_signal_takers
 
@@ -52,14 +55,33 @@ def speed_of(settings: Settings) -> float:
 
 
 def world_clock(settings: Settings, world: World, *, speed: float) -> SimulatedTime:
-    """The world's clock; it goes on where an earlier run stopped.
+    """The world's clock; it goes on where an earlier run stopped, or where the ledger saw it when its file is damaged.
 
     A new one starts when the candle before it has settled, so that the first pass can use it.
     """
     from sereno.sim.time import SimulatedTime
 
     start_ms = world.clock_start_ms + round(settings.candles.settle_s * 1000) + 1
+    _mend_clock_file(settings, start_ms)
     return SimulatedTime(start_ms, speed=speed, end_ms=world.end_ms, path=settings.paths.clock_file)
+
+
+def _mend_clock_file(settings: Settings, start_ms: UtcMs) -> None:
+    """After a power cut: time must not go back behind what the desk has recorded."""
+    from sereno.ops.app import open_desk_ledger
+    from sereno.store.ledger import runs
+
+    kept = ClockFile(settings.paths.clock_file)
+    try:
+        kept.read()
+    except FixConfig as damage:
+        ledger = open_desk_ledger(settings)
+        with ledger.read() as tx:
+            seen_ms = runs.newest_moment(tx, settings.mode)
+        ledger.close()
+        at = max(start_ms, seen_ms or start_ms)
+        kept.write(ClockAnchor(at, WallClock().now_ms(), 0.0))
+        _log.warning("sim.clock_mended", cause=str(damage), at=iso(at))
 
 
 def serve_simulator(settings: Settings, *, standing: bool = False) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Text,
     TypedColumns,
     exists,
+    func,
     select,
     text,
     update,
@@ -150,6 +151,13 @@ def running(tx: Tx, job: str | None = None) -> list[JobRun]:
     unended = c.ended_ms.is_(None) & (c.status == RunStatus.RUNNING)
     wanted = select(table).where(unended).order_by(c.started_ms, c.run_id)
     return _runs(tx, wanted if job is None else wanted.where(c.job == job))
+
+
+def newest_moment(tx: Tx, mode: Mode) -> UtcMs | None:
+    """The latest moment at which a run began or ended; None when there were none."""
+    c = table.c
+    moments = select(func.max(c.started_ms), func.max(c.ended_ms)).where(c.mode == mode)
+    return max((at for at in tx.execute(moments).one() if at is not None), default=None)
 
 
 def old(before_ms: UtcMs) -> ColumnElement[bool]:
