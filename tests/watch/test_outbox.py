@@ -54,9 +54,10 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
         yield desk.ledger
 
 
-def raised(ledger: Ledger, *noticed: Noticed, at: int = START) -> int:
+def raised(ledger: Ledger, *noticed: Noticed, at: int = START, wall: int | None = None) -> int:
+    moment = Moment(at, at if wall is None else wall)
     with ledger.begin() as tx:
-        return put(tx, Mode.PAPER, noticed, Moment(at, at), redact=lambda text: text.replace("s3cret", "***"))
+        return put(tx, Mode.PAPER, noticed, moment, redact=lambda text: text.replace("s3cret", "***"))
 
 
 def tried(ledger: Ledger, chat: Chat, at: int = START) -> tuple[int, int]:
@@ -134,7 +135,20 @@ def test_recovery_is_told_after_the_alert_and_once(ledger: Ledger) -> None:
     assert raised(ledger, STALE, at=START + 3 * HOUR_MS) == 1
 
 
+def test_what_comes_and_goes_while_the_clock_stands_is_told_each_time(ledger: Ledger) -> None:
+    """A stepped world looks many times at one moment; the host's time orders what it saw."""
+    chat, worse = Chat(), Noticed("stale_data", Severity.CRITICAL, "BTC", "very old")
+    for wall, noticed in enumerate(((STALE,), (), (STALE,), (worse,), (), (STALE,), (), (STALE,))):
+        assert raised(ledger, *noticed, wall=START + wall) == 1, wall
+        assert raised(ledger, *noticed, wall=START + wall) == 0, wall
+    assert tried(ledger, chat, START + 8) == (8, 0)
+    assert [text.partition("]")[0] for text in chat.heard] == [
+        "[HIGH", "[RECOVERED", "[HIGH", "[CRITICAL", "[RECOVERED", "[HIGH", "[RECOVERED", "[HIGH",
+    ]  # fmt: skip
+
+
 def test_after_two_days_it_is_given_up_recorded_and_raised_anew(ledger: Ledger) -> None:
+    """In the host's time: the desk's may have stood still, so that its day between two tellings is not over."""
     chat = Chat()
     chat.fault = DOWN
     raised(ledger, STALE)
@@ -147,7 +161,15 @@ def test_after_two_days_it_is_given_up_recorded_and_raised_anew(ledger: Ledger) 
         (kept,) = alerts.newest(tx, Mode.PAPER, 5)
     assert kept.state is AlertState.GIVEN_UP
     assert kept.error == "telegram.unreachable"
-    assert raised(ledger, STALE, at=at) == 1, "nobody knows of it yet"
+    assert raised(ledger, STALE, at=START + HOUR_MS, wall=at) == 1, "nobody knows of it yet"
+
+
+def test_what_was_given_up_is_not_told_as_recovered(ledger: Ledger) -> None:
+    chat = Chat()
+    chat.fault = DOWN
+    raised(ledger, STALE)
+    assert tried(ledger, chat, START + GIVE_UP_MS) == (0, 0)
+    assert raised(ledger, at=START + HOUR_MS, wall=START + GIVE_UP_MS) == 0
 
 
 def test_two_rounds_at_once_tell_it_once(ledger: Ledger) -> None:
@@ -190,6 +212,14 @@ def test_secrets_do_not_leave_the_house(ledger: Ledger) -> None:
     tried(ledger, chat)
     assert "s3cret" not in chat.heard[0]
     assert "***" in chat.heard[0]
+
+
+def test_secrets_do_not_leave_the_house_when_all_is_well_again_either(ledger: Ledger) -> None:
+    chat = Chat()
+    raised(ledger, Noticed("job_failed", Severity.HIGH, "//user:s3cret@host", "no answer"))
+    raised(ledger, at=START + HOUR_MS)
+    assert tried(ledger, chat, START + HOUR_MS) == (2, 0)
+    assert chat.heard[1] == "[RECOVERED] job_failed://user:***@host"
 
 
 @given(st.integers(1, 10_000), st.one_of(st.none(), st.floats(0, 1e7)))

@@ -166,7 +166,7 @@ def _end(
 
 def _alert(mode: Mode, key: str, kind: AlertKind, severity: Severity, text: str, now: Moment) -> Alert:
     return Alert(
-        alert_id=stable_id("alert", mode.value, key, kind.value, now.desk_ms),
+        alert_id=stable_id("alert", mode.value, key, kind.value, now.desk_ms, now.wall_ms),
         mode=mode,
         key=key,
         kind=kind,

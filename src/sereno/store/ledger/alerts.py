@@ -101,9 +101,10 @@ def waiting(tx: Tx, mode: Mode, limit: int, *, due_wall_ms: UtcMs | None = None)
 
 
 def newest(tx: Tx, mode: Mode, limit: int) -> list[Alert]:
-    """The newest first, whatever became of them."""
+    """The newest first, whatever became of them; the host's time orders those of one moment of the desk."""
     c = table.c
-    wanted = select(table).where(c.mode == mode).order_by(c.ts.desc(), c.alert_id.desc()).limit(limit)
+    newest_first = (c.ts.desc(), c.raised_wall_ms.desc(), c.alert_id.desc())
+    wanted = select(table).where(c.mode == mode).order_by(*newest_first).limit(limit)
     return [_alert(row) for row in tx.execute(wanted).all()]
 
 
