@@ -249,6 +249,35 @@ def test_pruning_keeps_the_newest_and_whatever_serves(registry: Registry) -> Non
     assert [one.version for one in registry.versions("risk", BTC)] == [other]
 
 
+def test_of_several_models_of_one_moment_the_last_that_was_saved_is_the_newest(registry: Registry) -> None:
+    """A clock that stands dates them alike, and hashes know no order."""
+    saved = [
+        registry.save(replace(DRAFT, settings_digest=f"{number:064}"), FILES).version for number in range(8)
+    ]
+    assert [one.version for one in registry.versions("trend", BTC)] == saved
+    registry.save(replace(DRAFT, settings_digest=f"{0:064}"), FILES)
+    assert [one.version for one in registry.versions("trend", BTC)] == saved, "the same one twice is kept once"
+    registry.prune(keep=2)
+    assert [one.version for one in registry.versions("trend", BTC)] == saved[-2:]
+
+
+def test_a_manifest_of_the_former_release_is_read_and_older_than_any_other_of_its_moment(
+    registry: Registry,
+) -> None:
+    former = registry.save(DRAFT, FILES)
+    path = place(registry, former.version) / "manifest.json"
+    whole = json.loads(path.read_text())
+    del whole["saved_wall_ms"]
+    path.chmod(0o644)
+    path.write_text(json.dumps(whole))
+    others = [registry.save(replace(DRAFT, git_commit=f"{number:040}"), FILES) for number in range(4)]
+    assert registry.load("trend", BTC, former.version).manifest == replace(former, saved_wall_ms=0)
+    assert [one.version for one in registry.versions("trend", BTC)] == [
+        former.version,
+        *(one.version for one in others),
+    ]
+
+
 def test_a_disk_that_refuses_stops_and_leaves_nothing(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from sereno.store.canonical import json_text
 
 MANIFEST = "manifest.json"
 SUFFIXES = (".json", ".ubj", ".onnx")
+_GIVEN = {"version", "saved_wall_ms"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _VERSION = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 
@@ -24,6 +25,8 @@ class ModelManifest:
 
     serving_ok      whether it beat its baseline; `refused_reason` says why not
     version, files  filled in by the registry when it is saved
+    saved_wall_ms   likewise: the host's time of that, later than of any version before it; 0 where an
+                    older release saved it. No part of what the model is: the same one twice is one version
     """
 
     role: str
@@ -40,10 +43,16 @@ class ModelManifest:
     refused_reason: str | None
     extra: Mapping[str, Any]
     files: Mapping[str, str]
+    saved_wall_ms: UtcMs = 0
+
+    @property
+    def age(self) -> tuple[UtcMs, UtcMs, str]:
+        """What orders versions, the oldest first: several are made at one moment of a clock that stands."""
+        return self.created_ms, self.saved_wall_ms, self.version
 
     @property
     def sha256(self) -> str:
-        """Of everything but the version, which is derived from it."""
+        """Of what the model is; the version is derived from it."""
         return sha256(json_text(_body(self)).encode()).hexdigest()
 
 
@@ -77,7 +86,7 @@ def sealed(draft: ModelManifest, files: Mapping[str, bytes]) -> ModelManifest:
 
 def written(manifest: ModelManifest) -> bytes:
     """The manifest as it lies in its file."""
-    whole = {**_body(manifest), "version": manifest.version, "sha256": manifest.sha256}
+    whole = {**_body(manifest), **{name: getattr(manifest, name) for name in _GIVEN}, "sha256": manifest.sha256}
     return (json.dumps(json.loads(json_text(whole)), indent=1, sort_keys=True) + "\n").encode()
 
 
@@ -87,7 +96,8 @@ def read(raw: bytes, *, version: str) -> ModelManifest:
     if not isinstance(whole, dict):
         raise ValueError("the manifest is no object")
     stated, claimed = whole.pop("sha256", None), whole.pop("version", None)
-    manifest = parsed(json_text(whole), version=version)
+    saved_wall_ms = int(whole.pop("saved_wall_ms", 0))
+    manifest = replace(parsed(json_text(whole), version=version), saved_wall_ms=saved_wall_ms)
     if claimed != version or stated != manifest.sha256 or not version.endswith(manifest.sha256[:8]):
         raise ValueError("the manifest is not what was saved")
     odd = [name for name in manifest.files if name_fault(name)]
@@ -99,7 +109,7 @@ def read(raw: bytes, *, version: str) -> ModelManifest:
 def parsed(text: str, *, version: str) -> ModelManifest:
     """A manifest from the canonical text of its body. Raises ValueError on any other shape."""
     body = json.loads(text)
-    names = {field.name for field in fields(ModelManifest)} - {"version"}
+    names = {field.name for field in fields(ModelManifest)} - _GIVEN
     if set(body) != names:
         raise ValueError(f"the manifest's fields differ: {sorted(set(body) ^ names)}")
     features = body.pop("features")
@@ -118,5 +128,5 @@ def name_fault(name: str) -> bool:
 
 def _body(manifest: ModelManifest) -> dict[str, object]:
     return {
-        field.name: getattr(manifest, field.name) for field in fields(manifest) if field.name != "version"
+        field.name: getattr(manifest, field.name) for field in fields(manifest) if field.name not in _GIVEN
     }

@@ -14,7 +14,7 @@ def manifests_in(folder: Path) -> list[ModelManifest]:
         return []
     places = sorted(path for path in folder.iterdir() if is_version(path.name))
     found = [manifest for manifest in map(_readable, places) if manifest is not None]
-    return sorted(found, key=lambda manifest: (manifest.created_ms, manifest.version))
+    return sorted(found, key=lambda manifest: manifest.age)
 
 
 def _readable(place: Path) -> ModelManifest | None:

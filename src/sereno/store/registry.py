@@ -14,6 +14,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from sereno.core.clock import WallClock
 from sereno.core.errors import FixConfig, SkipThis
 from sereno.core.instrument import Series
 from sereno.store import shelf
@@ -38,7 +39,7 @@ class Registry:
         self.root = root
 
     def save(self, draft: ModelManifest, files: Mapping[str, bytes]) -> ModelManifest:
-        """Keep a model; `version` and `files` of the draft are filled in. The same one twice is kept once.
+        """Keep a model; what the draft leaves to the registry is filled in. The same one twice is kept once.
 
         Raises ValueError for files that are no open model format, StopTrading when the disk refuses.
         """
@@ -47,9 +48,12 @@ class Registry:
         with shelf.writing(folder):
             place = folder / manifest.version
             if place.exists():
-                if intact(place) is not None:
-                    return manifest
+                kept = intact(place)
+                if kept is not None:
+                    return kept
                 shelf.put_aside(place)
+            newest_ms = max((earlier.saved_wall_ms for earlier in manifests_in(folder)), default=0)
+            manifest = replace(manifest, saved_wall_ms=max(WallClock().now_ms(), newest_ms + 1))
             shelf.place(place, {**files, MANIFEST: written(manifest)})
         return manifest
 

@@ -38,7 +38,7 @@ def table() -> None:
     with _desk() as desk:
         pointers: dict[str, Pointer] = {}
         rows = []
-        for m in sorted(desk.registry.all(), key=lambda m: m.version, reverse=True):
+        for m in sorted(desk.registry.all(), key=lambda m: m.age, reverse=True):
             if m.series_key not in pointers:
                 pointers[m.series_key] = desk.registry.pointer(series_of_key(m.series_key))
             state = _state(m, pointers[m.series_key])
