@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from sereno.core.clock import FixedClock, WallClock
+from sereno.core.mode import Mode
 from sereno.core.order import EquityPoint
 from sereno.core.signal import Decision
 from sereno.core.timeframe import DAY_MS, HOUR_MS, MINUTE_MS, Timeframe
 from sereno.ops.app import Desk
+from sereno.ops.facts import last_ended, last_run
 from sereno.ops.run import Run
 from sereno.ops.steps.anomaly import look, look_for_anomalies
 from sereno.ops.steps.positions import advance_positions
-from sereno.store.ledger import equity, findings, positions, signals
-from sereno.store.ledger.runs import RunStatus
+from sereno.store.ledger import equity, findings, positions, runs, signals
+from sereno.store.ledger.runs import JobRun, RunStatus
 from sereno.watch.checks import Severity
 from tests.store.test_registry import keep, spoil
 from tests.surfaces.seeded import NOW_MS, _position, _run, candles, seeded_desk, signal_of
@@ -97,6 +100,22 @@ def test_a_failing_and_an_absent_job_are_found(desk: Desk) -> None:
     assert by_subject["job_absent", "positions"] is Severity.HIGH
 
 
+def test_runs_of_another_mode_hide_no_failures(desk: Desk) -> None:
+    """Paper and live may keep one ledger."""
+    theirs = JobRun("", "collector", Mode.LIVE, "h", 1, 0, None, RunStatus.SUCCESS, None, None, {})
+    with desk.ledger.begin() as tx:
+        for i in range(3):
+            _run(tx, "collector", NOW_MS - 1000 * (i + 1), RunStatus.ERROR)
+        for i in range(600):
+            runs.start(tx, replace(theirs, run_id=f"live {i}", started_ms=NOW_MS + i))
+        newest, ended = (ask(tx, "collector", desk.mode) for ask in (last_run, last_ended))
+    assert newest is not None
+    assert newest == ended
+    assert (newest.mode, newest.started_ms) == (desk.mode, NOW_MS - 1000)
+    by_subject = {(n.check, n.subject): n.severity for n in look(desk, NOW_MS)}
+    assert by_subject["job_failed", "collector"] is Severity.HIGH
+
+
 def test_an_absent_daemon_is_found(tmp_path: Path) -> None:
     with seeded_desk(tmp_path, daemons=False) as desk:
         by_subject = {(n.check, n.subject): n.severity for n in look(desk, NOW_MS)}
@@ -104,10 +123,6 @@ def test_an_absent_daemon_is_found(tmp_path: Path) -> None:
 
 
 def test_a_cycle_in_which_most_failed_is_found(desk: Desk) -> None:
-    from sereno.core.mode import Mode
-    from sereno.store.ledger import runs
-    from sereno.store.ledger.runs import JobRun
-
     with desk.ledger.begin() as tx:
         runs.start(
             tx, JobRun("c", "collector", Mode.PAPER, "h", 1, NOW_MS, None, RunStatus.RUNNING, None, None, {})
@@ -117,10 +132,6 @@ def test_a_cycle_in_which_most_failed_is_found(desk: Desk) -> None:
 
 
 def test_a_change_of_level_is_told_for_a_day(desk: Desk) -> None:
-    from sereno.core.mode import Mode
-    from sereno.store.ledger import runs
-    from sereno.store.ledger.runs import JobRun
-
     key = desk.series[0].key
     details = {"series": {key: {"findings": {"jump": 2, "level_change": 1}}, "other": {"findings": {}}}}
     with desk.ledger.begin() as tx:
@@ -134,10 +145,6 @@ def test_a_change_of_level_is_told_for_a_day(desk: Desk) -> None:
 
 
 def test_a_cycle_that_has_just_begun_hides_no_failure(desk: Desk) -> None:
-    from sereno.core.mode import Mode
-    from sereno.store.ledger import runs
-    from sereno.store.ledger.runs import JobRun
-
     with desk.ledger.begin() as tx:
         for run_id, mode in (("a", Mode.PAPER), ("b", Mode.PAPER), ("c", Mode.SIM)):
             at = NOW_MS + ord(run_id)
@@ -151,10 +158,6 @@ def test_a_cycle_that_has_just_begun_hides_no_failure(desk: Desk) -> None:
 
 @pytest.mark.parametrize("status", [RunStatus.ERROR, RunStatus.TIMEOUT])
 def test_a_cycle_that_ended_without_a_count_failed(desk: Desk, status: RunStatus) -> None:
-    from sereno.core.mode import Mode
-    from sereno.store.ledger import runs
-    from sereno.store.ledger.runs import JobRun
-
     with desk.ledger.begin() as tx:
         runs.start(
             tx, JobRun("c", "collector", Mode.PAPER, "h", 1, NOW_MS, None, RunStatus.RUNNING, None, None, {})
@@ -263,8 +266,6 @@ def test_drawdown_is_measured_from_the_peak_of_the_accounts_life(desk: Desk) -> 
 
 
 def test_trap_e4_12_records_do_not_pile_up_for_ever(desk: Desk) -> None:
-    from sereno.store.ledger import runs
-
     with desk.ledger.begin() as tx:
         _run(tx, "collector", NOW_MS - 500 * DAY_MS, RunStatus.SUCCESS)
     look_for_anomalies(desk, RUN)

@@ -96,7 +96,7 @@ def test_one_pass_over_files_of_both_kinds(tmp_path: Path) -> None:
         check_lake(desk, folder)
         with desk.ledger.read() as tx:
             made = signals.recent(tx)
-            ended = {name: runs.last(tx, name) for name in WHOLE_PASS}
+            ended = {name: runs.last(tx, name, desk.mode) for name in WHOLE_PASS}
         assert {job: run and run.status for job, run in ended.items()} == dict.fromkeys(
             WHOLE_PASS, RunStatus.SUCCESS
         )

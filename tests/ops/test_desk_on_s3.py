@@ -36,7 +36,7 @@ def test_one_pass_with_the_lake_in_a_bucket(tmp_path: Path, monkeypatch: pytest.
         assert not desk.paths.lake.exists()
         assert desk.lake.where == lake_settings(desk.settings).url
         with desk.ledger.read() as tx:
-            ended = {name: runs.last(tx, name) for name in WHOLE_PASS}
+            ended = {name: runs.last(tx, name, desk.mode) for name in WHOLE_PASS}
             made = signals.recent(tx)
         assert {job: run and run.status for job, run in ended.items()} == dict.fromkeys(
             WHOLE_PASS, RunStatus.SUCCESS

@@ -124,7 +124,10 @@ def test_a_process_in_another_namespace_is_not_judged() -> None:
     """Two containers on one machine: the same host, the same boot, and numbers of their own."""
     name_itself = "from sereno.ops.process import holder_name; print(holder_name(), flush=True); input()"
     with subprocess.Popen(
-        [*NAMESPACE, sys.executable, "-c", name_itself], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [*NAMESPACE, sys.executable, "-c", name_itself],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as inside:
         assert inside.stdout is not None
         name = inside.stdout.readline().strip()

@@ -81,11 +81,27 @@ def test_runs_are_found_by_job_and_status(ledger: Ledger) -> None:
         assert [run.run_id for run in runs.latest(tx, limit=3)] == ["r5", "r4", "r3"]
         assert [run.run_id for run in runs.latest(tx, "train")] == ["r5", "r3", "r1"]
         assert [run.run_id for run in runs.running(tx)] == ["r4", "r5"]
-        newest, good = runs.last(tx, "train"), runs.last(tx, "train", RunStatus.SUCCESS)
+        newest = runs.last(tx, "train", Mode.PAPER)
+        good = runs.last(tx, "train", Mode.PAPER, (RunStatus.SUCCESS,))
         assert newest is not None
         assert good is not None
         assert (newest.run_id, good.run_id) == ("r5", "r1")
-        assert runs.last(tx, "nothing") is None
+        assert runs.last(tx, "nothing", Mode.PAPER) is None
+
+
+def test_runs_of_another_mode_or_status_take_no_place_of_those_that_are_wanted(ledger: Ledger) -> None:
+    with ledger.begin() as tx:
+        runs.start(tx, replace(RUN, run_id="wanted", started_ms=DAY))
+        runs.finish(tx, "wanted", RunStatus.ERROR, DAY)
+        for number in range(30):
+            later = replace(RUN, run_id=f"{number}", started_ms=DAY + number + 1)
+            runs.start(tx, replace(later, mode=Mode.LIVE, status=RunStatus.ERROR) if number % 2 else later)
+        ended = runs.last(tx, "train", Mode.PAPER, runs.OVER)
+        assert ended is not None
+        assert ended.run_id == "wanted"
+        failed = runs.latest(tx, None, 2, mode=Mode.PAPER, statuses=(RunStatus.ERROR,))
+        assert [run.run_id for run in failed] == ["wanted"]
+        assert len(runs.latest(tx, None, 2, mode=Mode.LIVE)) == 2
 
 
 def test_forecasts_keep_every_bit(ledger: Ledger) -> None:
@@ -226,6 +242,10 @@ def test_one_model_version_serves(ledger: Ledger) -> None:
         assert model_versions.recent(tx, serving=True) == [replace(second, serving=True)]
         assert model_versions.recent(tx, role="trend") == [replace(second, serving=True), MODEL]
         assert len(model_versions.recent(tx, series_key=HOURLY.key)) == 3
+        saved = replace(MODEL, role="regime", version="20260101T000000Z-00000000", saved_wall_ms=5)
+        model_versions.save(tx, replace(saved, version="20260101T000000Z-ffffffff", saved_wall_ms=4))
+        model_versions.save(tx, saved)
+        assert model_versions.recent(tx, role="regime")[0] == saved, "of one moment, the last that was saved"
         with pytest.raises(StopTrading, match="model_version.unknown"):
             model_versions.mark_serving(tx, "trend", HOURLY.key, "nothing")
 

@@ -123,6 +123,7 @@ def test_down_and_up_again_with_data_in_every_table(ledger: Ledger) -> None:
     lost = {"findings": {"*"}, "alerts": {"*"}, "counters": {"*"}, "job_runs": {"details", "holder"}}
     terms = {"horizon_bars", "trail_quote"}
     lost |= {"signals": {"refusals"}, "orders": terms, "positions": terms, "risk_state": {"lost_ms"}}
+    lost |= {"model_versions": {"saved_wall_ms"}}
     with ledger.read() as tx:
         before = contents(tx, lost)
     assert all(rows for rows in before.values())

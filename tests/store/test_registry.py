@@ -256,7 +256,9 @@ def test_of_several_models_of_one_moment_the_last_that_was_saved_is_the_newest(r
     ]
     assert [one.version for one in registry.versions("trend", BTC)] == saved
     registry.save(replace(DRAFT, settings_digest=f"{0:064}"), FILES)
-    assert [one.version for one in registry.versions("trend", BTC)] == saved, "the same one twice is kept once"
+    assert [one.version for one in registry.versions("trend", BTC)] == saved, (
+        "the same one twice is kept once"
+    )
     registry.prune(keep=2)
     assert [one.version for one in registry.versions("trend", BTC)] == saved[-2:]
 

@@ -17,10 +17,12 @@ from sereno.core.timeframe import HOUR_MS, Timeframe
 from sereno.ops.app import Desk
 from sereno.ops.snapshot import take_snapshot
 from sereno.store.ledger import signals
+from sereno.store.ledger.runs import RunStatus
 from sereno.surfaces.api.app import create_app
 from sereno.surfaces.api.guards import Doorkeeper, host_of
 from tests.surfaces.client import TestClient
 from tests.surfaces.seeded import NOW_MS, seeded_desk, settings_for, signal_of
+from tests.surfaces.seeded import _run as run_of
 
 LOCAL = "http://127.0.0.1"
 
@@ -145,6 +147,15 @@ def test_last_runs_and_failures(client: TestClient) -> None:
     assert told["signals"]["status"] == "success"
     assert [run["job"] for run in told["failed"]] == ["walkforward"]
     assert told["failed"][0]["error"] == "it broke"
+
+
+def test_a_failure_is_told_however_many_runs_went_well_since(tmp_path: Path) -> None:
+    with seeded_desk(tmp_path) as desk, TestClient(create_app(desk), base_url=LOCAL) as client:
+        with desk.ledger.begin() as tx:
+            for second in range(250):
+                run_of(tx, "collector", NOW_MS + second * 1000, RunStatus.SUCCESS)
+        told = client.get("/api/v1/diagnostics/last-run").json()
+    assert [run["job"] for run in told["failed"]] == ["walkforward"]
 
 
 def test_jobs_show_newest_and_next_run(client: TestClient) -> None:

@@ -98,9 +98,7 @@ def test_a_lock_is_told_soon_and_the_patience_of_others_stays(desk: Desk, client
 @pytest.mark.postgres
 def test_a_lock_on_postgresql_is_told_soon(tmp_path: Path, postgres_url: str) -> None:
     with (
-        seeded_desk(
-            tmp_path, ledger={"database_url": postgres_url, "busy_timeout_s": OTHERS_WAIT_S}
-        ) as desk,
+        seeded_desk(tmp_path, ledger={"database_url": postgres_url, "busy_timeout_s": OTHERS_WAIT_S}) as desk,
         TestClient(create_app(desk), base_url=LOCAL) as client,
     ):
         assert client.get("/health").status_code == 200

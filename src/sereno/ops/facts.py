@@ -21,7 +21,6 @@ from sereno.store.ledger.runs import JobRun, RunStatus
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-ENDED_SEEN = 20
 FAILED = (RunStatus.ERROR, RunStatus.TIMEOUT, RunStatus.ABANDONED)
 
 
@@ -61,19 +60,12 @@ def job_states(tx: Connection, settings: Settings) -> tuple[JobState, ...]:
 
 def last_run(tx: Connection, name: str, mode: Mode, status: RunStatus | None = None) -> JobRun | None:
     """Newest run of a job in a mode."""
-    run = runs.last(tx, name, status)
-    if run is None or run.mode is mode:
-        return run
-    return next(
-        (r for r in runs.latest(tx, name, 500) if r.mode is mode and (status is None or r.status is status)),
-        None,
-    )
+    return runs.last(tx, name, mode, tuple(RunStatus) if status is None else (status,))
 
 
 def last_ended(tx: Connection, name: str, mode: Mode) -> JobRun | None:
     """Newest run of a job that has ended, however it ended."""
-    found = runs.latest(tx, name, ENDED_SEEN)
-    return next((r for r in found if r.mode is mode and r.status is not RunStatus.RUNNING), None)
+    return runs.last(tx, name, mode, runs.OVER)
 
 
 def last_starts(tx: Connection, settings: Settings) -> Mapping[str, UtcMs]:

@@ -22,7 +22,7 @@ TOLERANCE_QUOTE = Decimal("0.00000001")
 def no_overlap(desk: Desk, _since: UtcMs) -> list[str]:
     """Runs of one job follow each other."""
     with desk.ledger.read() as tx:
-        found = [r for r in runs.latest(tx, None, MOST) if r.mode is desk.mode]
+        found = runs.latest(tx, None, MOST, mode=desk.mode)
     faults: list[str] = []
     ends: dict[str, UtcMs] = {}
     for run in sorted(found, key=lambda r: (r.started_ms, r.run_id)):

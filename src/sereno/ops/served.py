@@ -30,6 +30,7 @@ def ledger_line(manifest: ModelManifest) -> ModelVersion:
         refused_reason=manifest.refused_reason,
         metrics=manifest.metrics,
         manifest_sha256=manifest.sha256,
+        saved_wall_ms=manifest.saved_wall_ms,
     )
 
 

@@ -224,13 +224,9 @@ class _Training:
             return False
         if self.scheduler.clock.now_ms() - trained.started_ms >= RETRY_MS:
             return True
-        cycles = runs.latest(tx, COLLECTOR, CYCLES_SEEN)
-        return not any(
-            cycle.mode is self.settings.mode
-            and cycle.status is RunStatus.SUCCESS
-            and cycle.started_ms < trained.started_ms
-            for cycle in cycles
-        )
+        well = (RunStatus.SUCCESS,)
+        cycles = runs.latest(tx, COLLECTOR, CYCLES_SEEN, mode=self.settings.mode, statuses=well)
+        return not any(cycle.started_ms < trained.started_ms for cycle in cycles)
 
 
 def _start(launch: Launch, job: Job) -> subprocess.Popen[bytes]:

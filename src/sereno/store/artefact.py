@@ -86,7 +86,11 @@ def sealed(draft: ModelManifest, files: Mapping[str, bytes]) -> ModelManifest:
 
 def written(manifest: ModelManifest) -> bytes:
     """The manifest as it lies in its file."""
-    whole = {**_body(manifest), **{name: getattr(manifest, name) for name in _GIVEN}, "sha256": manifest.sha256}
+    whole = {
+        **_body(manifest),
+        **{name: getattr(manifest, name) for name in _GIVEN},
+        "sha256": manifest.sha256,
+    }
     return (json.dumps(json.loads(json_text(whole)), indent=1, sort_keys=True) + "\n").encode()
 
 

@@ -77,7 +77,7 @@ def look(desk: Desk, now: UtcMs) -> tuple[Noticed, ...]:
         curve = equity.series(tx, desk.mode, desk.account)
         jobs = [_job_facts(desk, tx, state.job, state.alive, now) for state in job_states(tx, settings)]
         cycle = last_ended(tx, COLLECTOR, desk.mode)
-        cycles = [r for r in runs.latest(tx, COLLECTOR, CYCLES_SEEN) if r.mode is desk.mode]
+        cycles = runs.latest(tx, COLLECTOR, CYCLES_SEEN, mode=desk.mode)
         entries = entry_facts(tx, desk.mode, desk.account, now)
     settle_ms = round(settings.candles.settle_s * 1000)
     ok, failed = _counts(cycle, of=len(series))
@@ -174,11 +174,7 @@ def _damaged_model(desk: Desk, role: str, series: Series) -> Noticed | None:
 
 
 def _job_facts(desk: Desk, tx: Connection, job: Job, alive: bool | None, now: UtcMs) -> checks.JobFacts:
-    ended = [
-        run
-        for run in runs.latest(tx, job.recorded_as, RUNS_SEEN)
-        if run.mode is desk.mode and run.status is not RunStatus.RUNNING
-    ]
+    ended = runs.latest(tx, job.recorded_as, RUNS_SEEN, mode=desk.mode, statuses=runs.OVER)
     going = [run for run in runs.running(tx, job.name) if run.mode is desk.mode and not job.is_daemon]
     well = tuple((run.started_ms, run.status is RunStatus.SUCCESS) for run in ended)
     due = None if job.is_daemon or going or not ended else _due(desk, job, now)

@@ -15,7 +15,10 @@ from sereno.store.ledger.rows import put
 
 @dataclass(frozen=True, slots=True)
 class ModelVersion:
-    """The ledger's line about one version in the registry. `refused_reason` is None when it may serve."""
+    """The ledger's line about one version in the registry. `refused_reason` is None when it may serve.
+
+    saved_wall_ms   the host's time when the registry saved it; 0 where an older release did
+    """
 
     version: str
     role: str
@@ -25,6 +28,7 @@ class ModelVersion:
     refused_reason: str | None
     metrics: Mapping[str, object]
     manifest_sha256: str
+    saved_wall_ms: UtcMs = 0
 
 
 class ModelVersionColumns(TypedColumns):
@@ -38,6 +42,7 @@ class ModelVersionColumns(TypedColumns):
     refused_reason = Column(Text)
     metrics = Column(Json, nullable=False)
     manifest_sha256 = Column(Text, nullable=False)
+    saved_wall_ms = Column(whole, nullable=False, server_default="0")
 
 
 table = Table(
@@ -71,9 +76,10 @@ def recent(
     series_key: str | None = None,
     serving: bool | None = None,
 ) -> list[ModelVersion]:
-    """The newest first."""
+    """The newest first; the host's time orders those of one moment of the desk."""
     c = table.c
-    wanted = select(table).order_by(c.created_ms.desc(), c.version.desc(), c.role).limit(limit)
+    newest_first = (c.created_ms.desc(), c.saved_wall_ms.desc(), c.version.desc(), c.role)
+    wanted = select(table).order_by(*newest_first).limit(limit)
     wanted = wanted if role is None else wanted.where(c.role == role)
     wanted = wanted if series_key is None else wanted.where(c.series_key == series_key)
     wanted = wanted if serving is None else wanted.where(c.serving == serving)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -45,6 +45,9 @@ class RunStatus(StrEnum):
     TIMEOUT = "timeout"
     ABANDONED = "abandoned"
     SKIPPED = "skipped"
+
+
+OVER = tuple(status for status in RunStatus if status is not RunStatus.RUNNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,8 @@ table = Table(
     JobRunColumns,
     one_of("mode", Mode),
     one_of("status", RunStatus),
-    Index("job_runs_by_job", "job", "started_ms"),
+    Index("job_runs_by_job", "job", "mode", "started_ms"),
+    Index("job_runs_by_status", "mode", "status", "started_ms"),
     Index("job_runs_by_start", "started_ms"),
     Index("job_runs_unended", "started_ms", sqlite_where=_UNENDED, postgresql_where=_UNENDED),
     sqlite_strict=True,
@@ -130,19 +134,25 @@ def finish(
     return ended is not None
 
 
-def latest(tx: Tx, job: str | None = None, limit: int = 50) -> list[JobRun]:
-    """The newest runs first."""
+def latest(
+    tx: Tx,
+    job: str | None = None,
+    limit: int = 50,
+    *,
+    mode: Mode | None = None,
+    statuses: Collection[RunStatus] = tuple(RunStatus),
+) -> list[JobRun]:
+    """The newest runs first, of one job and mode if given. `limit` counts those that are wanted, no others."""
     c = table.c
     wanted = select(table).order_by(c.started_ms.desc(), c.run_id.desc()).limit(limit)
-    return _runs(tx, wanted if job is None else wanted.where(c.job == job))
+    wanted = wanted if job is None else wanted.where(c.job == job)
+    wanted = wanted if mode is None else wanted.where(c.mode == mode)
+    return _runs(tx, wanted if len(statuses) == len(RunStatus) else wanted.where(c.status.in_(statuses)))
 
 
-def last(tx: Tx, job: str, status: RunStatus | None = None) -> JobRun | None:
-    """The newest run of a job, of one status if given."""
-    c = table.c
-    wanted = select(table).where(c.job == job).order_by(c.started_ms.desc(), c.run_id.desc()).limit(1)
-    found = _runs(tx, wanted if status is None else wanted.where(c.status == status))
-    return found[0] if found else None
+def last(tx: Tx, job: str, mode: Mode, statuses: Collection[RunStatus] = tuple(RunStatus)) -> JobRun | None:
+    """The newest run of a job in a mode."""
+    return next(iter(latest(tx, job, 1, mode=mode, statuses=statuses)), None)
 
 
 def running(tx: Tx, job: str | None = None) -> list[JobRun]:

@@ -23,6 +23,7 @@ from sereno.surfaces.api.shapes import (
 )
 from sereno.surfaces.metrics import HttpMetrics, desk_metrics
 
+FAILED_SHOWN = 10
 router = APIRouter()
 
 
@@ -65,7 +66,7 @@ def last_runs(desk: TheDesk) -> LastRunShape:
             run = last_run(tx, name, desk.mode)
             return RunShape.of(run) if run else None
 
-        recent = [r for r in runs.latest(tx, None, 200) if r.mode is desk.mode and r.status in FAILED]
+        failed = runs.latest(tx, None, FAILED_SHOWN, mode=desk.mode, statuses=FAILED)
         return LastRunShape(
             world_ended=moment(ended),
             ingestion=newest(COLLECTOR),
@@ -73,7 +74,7 @@ def last_runs(desk: TheDesk) -> LastRunShape:
             training=newest(TRAIN),
             signals=newest(SIGNAL_ROUND),
             positions=newest(POSITIONS),
-            failed=[RunShape.of(run) for run in recent[:10]],
+            failed=[RunShape.of(run) for run in failed],
         )
 
 
