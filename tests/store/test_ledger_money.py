@@ -11,10 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sereno.core.errors import StopTrading
+from sereno.core.instrument import Series
 from sereno.core.mode import Mode
 from sereno.core.order import EquityPoint, ExitReason, OrderStatus, Position
+from sereno.core.timeframe import Timeframe
 from sereno.store.ledger import Ledger, equity, fills, open_ledger, orders, positions, signals
-from tests.store.ledger_examples import DAY, NO_FLOAT, fill, order, populate, position, signal
+from tests.store.ledger_examples import DAY, ETH, HOURLY, NO_FLOAT, fill, order, populate, position, signal
 
 AMOUNTS = st.decimals(
     min_value=Decimal("1E-18"), max_value=Decimal("1E20"), allow_nan=False, allow_infinity=False, places=18
@@ -137,7 +139,6 @@ def test_a_fill_is_counted_once(ledger: Ledger) -> None:
             fills.add(tx, fill(price=Decimal(2)))
         later = replace(fill("f2"), ts=DAY + 5)
         assert fills.add(tx, later)
-        assert fills.of_order(tx, "o1") == [fill(), later]
         assert fills.recent(tx, Mode.PAPER, "paper") == [later, fill()]
         assert fills.recent(tx, since=DAY + 1) == [later]
         assert fills.recent(tx, Mode.LIVE) == []
@@ -198,6 +199,20 @@ def test_positions_are_listed_by_entry_or_by_exit(ledger: Ledger) -> None:
         assert [one.position_id for one in listed] == ["p2", "p1"]
         assert [one.position_id for one in ended] == ["p0", "p1"]
         assert positions.recent(tx, Mode.PAPER, "other") == []
+
+
+@pytest.mark.parametrize("ids", [("p1", "p2"), ("p2", "p1")])
+def test_exits_of_one_moment_come_as_the_engine_makes_them_the_last_first(
+    ledger: Ledger, ids: tuple[str, str]
+) -> None:
+    """By series, whatever their ids, which are hashes."""
+    both = (HOURLY, Series(ETH, Timeframe.H1))
+    with ledger.begin() as tx:
+        for one, series in zip(ids, both, strict=True):
+            signals.save(tx, signal(one, series=series))
+            positions.save(tx, closed(replace(position(one, signal_id=one), series=series)))
+        ended = positions.recent(tx, Mode.PAPER, "paper", closed_only=True)
+    assert [one.series for one in ended] == list(reversed(both))
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from sereno.trading.risk_limits import after_exit, opened_state
 from sereno.trading.rules import rulebook
 from sereno.trading.statistics import by_quote, drawdowns_frac, max_drawdown_frac, sharpe, statistics
 from sereno.watch.checks import drawdown, losing_streak
-from tests.trading.worlds import BTC, GRID, HOURLY, START, Slices, closed, position
+from tests.trading.worlds import BTC, ETH, GRID, HOURLY, START, Slices, closed, position
 
 
 def test_an_ordinary_account() -> None:
@@ -69,6 +69,17 @@ def test_results_count_in_the_order_of_their_exits() -> None:
     found = by_quote(trips, initial_equity_quote=Decimal(100))["USDT"]
     assert found.max_drawdown_frac == pytest.approx(10 / 120)
     assert HOURLY.instrument.quote == "USDT"
+
+
+def test_exits_of_one_moment_count_in_the_order_of_the_engine() -> None:
+    """By series, as the gate counts them: losses do not come first."""
+    ether = Series(ETH, Timeframe.H1)
+    trips = [
+        closed("-1", hours=1, series=ether, number=1),
+        closed("5", hours=1, number=2),
+        closed("-1", hours=2, number=3),
+    ]
+    assert by_quote(trips, initial_equity_quote=Decimal(100))["USDT"].longest_losing_streak == 2
 
 
 def test_drawdown_is_undefined_on_an_account_without_money() -> None:

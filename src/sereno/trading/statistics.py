@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import accumulate
 
+from sereno.core.instrument import Series
 from sereno.core.order import Position
 from sereno.trading.rules import streak_after
 
@@ -77,14 +78,18 @@ def statistics(results_quote: Sequence[float], *, initial_equity_quote: float) -
 
 
 def by_quote(positions: Iterable[Position], *, initial_equity_quote: Decimal) -> dict[str, Statistics]:
-    """Figures of closed positions per quote currency: different currencies are never added up."""
-    results: dict[str, list[tuple[int, float]]] = {}
+    """Figures of closed positions per quote currency: different currencies are never added up.
+
+    Exits of one moment count in the order in which the engine and its gate take them: by series.
+    """
+    results: dict[str, list[tuple[int, Series, float]]] = {}
     for position in positions:
         if position.exit_ms is not None and position.pnl_quote is not None:
             quote = position.series.instrument.quote
-            results.setdefault(quote, []).append((position.exit_ms, float(position.pnl_quote)))
+            exit_ = (position.exit_ms, position.series, float(position.pnl_quote))
+            results.setdefault(quote, []).append(exit_)
     return {
-        quote: statistics([pnl for _, pnl in sorted(rows)], initial_equity_quote=float(initial_equity_quote))
+        quote: statistics([pnl for *_, pnl in sorted(rows)], initial_equity_quote=float(initial_equity_quote))
         for quote, rows in sorted(results.items())
     }
 

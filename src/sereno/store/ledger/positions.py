@@ -119,13 +119,17 @@ def open(tx: Tx, mode: Mode, account: str) -> list[Position]:
 
 
 def recent(tx: Tx, mode: Mode, account: str, limit: int = 50, closed_only: bool = False) -> list[Position]:
-    """The newest first: by entry, or by exit when only closed ones are wanted."""
+    """The newest first: by entry, or by exit when only closed ones are wanted.
+
+    Exits of one moment come in the order in which the engine makes them, by series, the last first.
+    """
     c = table.c
     wanted = select(table).where(c.mode == mode, c.account == account).limit(limit)
     if not closed_only:
         return _positions(tx, wanted.order_by(c.entry_ms.desc(), c.position_id.desc()))
     closed = wanted.where(c.exit_ms.is_not(None))
-    return _positions(tx, closed.order_by(c.exit_ms.desc(), c.position_id.desc()))
+    found = _positions(tx, closed.order_by(c.exit_ms.desc(), c.position_id.desc()))
+    return sorted(found, key=lambda one: (one.exit_ms or 0, one.series), reverse=True)
 
 
 def page(
