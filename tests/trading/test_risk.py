@@ -20,7 +20,7 @@ from sereno.core.risk import RiskState
 from sereno.core.settings.sections import RiskSettings
 from sereno.core.timeframe import DAY_MS, HOUR_MS, Timeframe, from_iso
 from sereno.store.ledger import risk_state
-from sereno.trading import risk, risk_limits
+from sereno.trading import risk, risk_limits, rules
 from sereno.trading.brokers.paper import PaperBroker
 from sereno.trading.risk import AccountView, ApprovedOrder, Commitment, check
 from sereno.trading.risk_limits import RiskReason
@@ -126,6 +126,24 @@ def test_the_week_rolls_on_monday_and_the_day_at_utc_midnight() -> None:
     monday = risk_limits.rolled(sunday, MONDAY + 7 * DAY_MS, Decimal(8_000))
     assert (monday.week_start_ms, monday.week_start_equity_quote) == (MONDAY + 7 * DAY_MS, Decimal(8_000))
     assert risk_limits.rolled(monday, MONDAY, Decimal(1)) == monday, "time does not go back"
+
+
+def test_tuesday_keeps_the_weeks_equity_and_both_roads_measure_alike() -> None:
+    """The compiled backtest rolls numbers, the engine money: the same days and weeks."""
+    numbers, money = rules.opened(MONDAY, 10_000.0), state()
+    for day in range(1, 16):
+        at, equity = MONDAY + day * DAY_MS, 10_000 - day
+        numbers, money = (
+            rules.rolled(numbers, at, float(equity)),
+            risk_limits.rolled(money, at, Decimal(equity)),
+        )
+        newest_monday = day // 7 * 7
+        assert (numbers.day_start_equity, numbers.week_start_equity) == (equity, 10_000 - newest_monday)
+        assert (money.day_start_equity_quote, money.week_start_equity_quote) == (
+            equity,
+            10_000 - newest_monday,
+        )
+        assert numbers.week_start_ms == money.week_start_ms == MONDAY + newest_monday * DAY_MS
 
 
 def test_losses_pause_until_the_next_day_or_week() -> None:

@@ -70,10 +70,15 @@ def rolled(state: RiskState, at: UtcMs, equity: Decimal) -> RiskState:
     now = rules.rolled(_standing(state), at, float(equity))
     if now.day_start_ms == state.day_start_ms:
         return state
-    state = replace(state, day_start_ms=now.day_start_ms, day_start_equity_quote=equity, updated_ms=at)
-    if now.week_start_ms == state.week_start_ms:
-        return state
-    return replace(state, week_start_ms=now.week_start_ms, week_start_equity_quote=equity)
+    is_same_week = now.week_start_ms == state.week_start_ms
+    return replace(
+        state,
+        day_start_ms=now.day_start_ms,
+        day_start_equity_quote=equity,
+        week_start_ms=now.week_start_ms,
+        week_start_equity_quote=state.week_start_equity_quote if is_same_week else equity,
+        updated_ms=at,
+    )
 
 
 def after_exit(state: RiskState, exit_ms: UtcMs, pnl: Decimal, book: Rulebook) -> RiskState:
