@@ -143,6 +143,12 @@ def test_regimes_scale_the_floors() -> None:
     assert wild.reason is Reason.PROB_BELOW_MIN
 
 
+def test_a_risk_score_at_its_ceiling_is_taken_and_above_it_refused() -> None:
+    ceiling = floors_of(SignalSettings(), Regime.RANGE).risk_max
+    assert decided(risk_score=ceiling).decision is Decision.LONG
+    assert decided(risk_score=math.nextafter(ceiling, 1)).reason is Reason.RISK_ABOVE_MAX
+
+
 def test_costs_turn_an_edge_into_none() -> None:
     about = {"prob_up": 0.42, "prob_down": 0.3}
     assert decided(**about, costs=CostSettings(fee_bps=0, slippage_bps=0)).side is Decision.LONG

@@ -16,13 +16,14 @@ from sereno.trading import risk_limits
 from sereno.trading.account_words import (
     AccountState,
     BarClosed,
+    Cancel,
     Held,
     KeepPosition,
     Marked,
     SignalTaken,
     Submit,
 )
-from sereno.trading.engine import Limits, step
+from sereno.trading.engine import SIGNAL_EXPIRED, Limits, step
 from sereno.trading.rules import rulebook
 from tests.trading.worlds import GRID, HOURLY, START, Slices, position, signal
 
@@ -66,6 +67,19 @@ def test_nothing_enters_in_the_bar_of_its_decision() -> None:
     assert actions == ()
     state, _ = step(state, bar(1), LIMITS)
     assert state.held[0].position.entry_ms == START + HOUR_MS
+
+
+def test_an_entry_waits_until_its_last_candle_has_closed_and_no_longer() -> None:
+    """It may fill a bar late, and that bar is known only when the next is over."""
+    decided_ms = START + HOUR_MS
+    state, _ = step(account(), SignalTaken(signal(decided_ms, 1, 100.0, 1.0)), LIMITS)
+    last_ms = decided_ms + 3 * HOUR_MS
+    waits, actions = step(state, Marked(last_ms), LIMITS)
+    assert waits.pending == state.pending
+    assert not [one for one in actions if isinstance(one, Cancel)]
+    gone, actions = step(waits, Marked(last_ms + 1), LIMITS)
+    assert gone.pending == ()
+    assert [one.reason for one in actions if isinstance(one, Cancel)] == [SIGNAL_EXPIRED]
 
 
 def test_a_mark_without_an_account_invents_no_equity() -> None:
