@@ -63,6 +63,10 @@ def test_the_redactor_knows_every_secret_of_the_settings(tmp_path: Path) -> None
     assert "pass-of-the-db" not in redactor.text("could not log in with pass-of-the-db")
 
 
+def test_a_secret_that_begins_another_leaves_nothing_of_it() -> None:
+    assert Redactor(["abcd", "abcd1234"]).text("abcd1234 abcd") == "******** ********"
+
+
 def test_disabled_jobs_are_not_in_force(tmp_path: Path) -> None:
     names = [job.name for job in jobs_in_force(settings_of(tmp_path, jobs={"disabled": "train,dashboard"}))]
     assert "train" not in names

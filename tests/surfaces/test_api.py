@@ -7,16 +7,21 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
+from pydantic import SecretStr
 
 from sereno.core.clock import ClockAnchor, ClockFile, FixedClock, WallClock
 from sereno.core.instrument import Series
 from sereno.core.mode import Mode
-from sereno.core.settings import Settings
+from sereno.core.settings import ApiSettings, Settings
 from sereno.core.signal import Decision
 from sereno.core.timeframe import HOUR_MS, Timeframe
 from sereno.ops.app import Desk
+from sereno.ops.guard import Verdict
+from sereno.ops.logs import MASK, Redactor
+from sereno.ops.records import Recorder
 from sereno.ops.snapshot import take_snapshot
-from sereno.store.ledger import signals
+from sereno.store.ledger import runs, signals
 from sereno.store.ledger.runs import RunStatus
 from sereno.surfaces.api.app import create_app
 from sereno.surfaces.api.guards import Doorkeeper, host_of
@@ -156,6 +161,25 @@ def test_a_failure_is_told_however_many_runs_went_well_since(tmp_path: Path) -> 
                 run_of(tx, "collector", NOW_MS + second * 1000, RunStatus.SUCCESS)
         told = client.get("/api/v1/diagnostics/last-run").json()
     assert [run["job"] for run in told["failed"]] == ["walkforward"]
+
+
+def test_a_secret_that_a_job_raised_reaches_neither_record_nor_textfile_nor_answer(tmp_path: Path) -> None:
+    secret = "s3cret-of-the-bot"
+    story = f"https://host/bot{secret}/send does not answer"
+    changes = {"notify": {"telegram_bot_token": secret}, "metrics": {"textfile": True}}
+    with seeded_desk(tmp_path, **changes) as desk, TestClient(create_app(desk), base_url=LOCAL) as client:
+        recorder = Recorder(desk.ledger, desk.settings, desk.clock, Redactor.of(desk.settings))
+        verdict = Verdict(False, 1, story, 1, {"places": [{"url": story}]})
+        done = recorder.end(recorder.start("train", "r1"), verdict, "error")
+        with desk.ledger.read() as tx:
+            kept = runs.latest(tx, "train", 1)[0]
+        told = client.get("/api/v1/diagnostics/last-run").text
+        metrics = (desk.paths.metrics / "sereno_train.prom").read_text()
+    masked = story.replace(secret, MASK)
+    assert (kept.run_id, kept.error, done.error) == ("r1", masked, masked)
+    assert kept.details["places"] == [{"url": masked}]
+    assert masked in told
+    assert not [text for text in (str(kept), str(done), told, metrics) if secret in text]
 
 
 def test_jobs_show_newest_and_next_run(client: TestClient) -> None:
@@ -312,6 +336,16 @@ def test_the_hash_of_a_token_guards_as_the_token_does(tmp_path: Path) -> None:
         for wrong in ("", "wrong", digest, token[:-1]):
             assert client.get("/", headers={"Authorization": f"Bearer {wrong}"}).status_code == 401
         assert client.get("/", headers={"Authorization": f"bearer {token}"}).status_code == 200
+
+
+@pytest.mark.parametrize(("host", "status"), [("0.0.0.0", 401), ("127.0.0.1", 200)])
+def test_r10_a_doorkeeper_without_a_token_lets_nobody_in_off_loopback(host: str, status: int) -> None:
+    """Settings refuse such an address; should they ever not, the door is shut nevertheless."""
+    settings = ApiSettings.model_construct(host=host, token=SecretStr(""), token_sha256="")
+    guarded = Doorkeeper(FastAPI(), settings=settings)
+    with TestClient(guarded, base_url=LOCAL) as client:
+        for headers in ({}, {"Authorization": "Bearer "}, {"Authorization": "Bearer x"}):
+            assert client.get("/openapi.json", headers=headers).status_code == status
 
 
 def test_the_doorkeeper_holds_no_token_in_plain(tmp_path: Path) -> None:
