@@ -217,10 +217,6 @@ class Scheduler:
                     daemon.next_at = at + daemon.pause_s
                 daemon.started_at = at
 
-    def daemons_alive(self) -> dict[str, bool]:
-        """Name → whether its process lives."""
-        return {name: d.child is not None and d.child.poll() is None for name, d in self._daemons.items()}
-
     def children(self) -> tuple[subprocess.Popen[bytes], ...]:
         """Every process that was started and may still live."""
         all_children = [*self.running.values(), *(d.child for d in self._daemons.values() if d.child)]

@@ -67,13 +67,6 @@ def get(tx: Tx, fill_id: str) -> Fill | None:
     return None if row is None else _fill(row)
 
 
-def of_order(tx: Tx, order_id: str) -> list[Fill]:
-    """All executions of an order, oldest first."""
-    c = table.c
-    wanted = select(table).where(c.order_id == order_id).order_by(c.ts, c.fill_id)
-    return [_fill(row) for row in tx.execute(wanted).all()]
-
-
 def recent(
     tx: Tx,
     mode: Mode | None = None,
