@@ -49,7 +49,7 @@ def test_health_is_ok_when_all_is_well(client: TestClient) -> None:
     assert answer.status_code == 200, answer.text
     assert answer.json()["status"] == "ok"
     assert answer.json()["checks"] == {
-        "ledger": True, "lake": True, "disk": True, "clock": True, "daemons": True, "entries": True,
+        "ledger": True, "lake": True, "disk": True, "clock": True, "daemons": True, "entries": True, "positions": True,
     }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from sereno.watch.checks import (
     JobFacts,
     ModelFacts,
     Noticed,
+    PositionFacts,
     SeriesFacts,
     Severity,
     SignalFacts,
@@ -45,6 +46,14 @@ def test_trap_b12_2_a_daily_candle_is_not_stale_at_noon() -> None:
 def test_r12_no_candle_at_all_is_critical() -> None:
     (found,) = checks.stale_data([SeriesFacts(KEY, H1, None)], now=NOW_MS, stale_after_bars=2.0, settle_ms=0)
     assert found.severity is Severity.CRITICAL
+
+
+@pytest.mark.parametrize(("bars_ago", "count"), [(1, 0), (2, 0), (3, 1), (100, 1)])
+def test_a_position_without_candles_is_high(bars_ago: int, count: int) -> None:
+    facts = PositionFacts(KEY, H1, H1.floor(NOW_MS) - bars_ago * HOUR_MS, "venue.another: set it back")
+    found = checks.unwatched_positions([facts], now=NOW_MS, stale_after_bars=2.0, settle_ms=10_000)
+    assert [f.severity for f in found] == [Severity.HIGH] * count
+    assert all("venue.another" in f.message for f in found)
 
 
 def signals(signs: list[int], *, newest_bars_ago: int = 0) -> SignalFacts:

@@ -56,9 +56,11 @@ async def collect_cycle(
     histories: Mapping[Timeframe, History] | None = None,
     progress: Progress | None = None,
     on_rules: OnRules | None = None,
+    held: Sequence[Series] = (),
 ) -> CycleReport:
     """Bring every series up to date.
 
+    held      series to collect besides: those of open positions, whether or not they are listed
     histories what training takes of traded timeframes: they are collected so deep at least
     progress  called with a series key, rows done and rows expected
     on_rules  called once with the trading grids that the venue told
@@ -68,9 +70,11 @@ async def collect_cycle(
     every series failed.
     """
     started = clock.now_ms()
-    everything = [Series(i, tf) for i in instruments for tf in candles.collected()]
+    listed = [Series(i, tf) for i in instruments for tf in candles.collected()]
+    everything = tuple(dict.fromkeys((*listed, *held)))
+    here = tuple(dict.fromkeys(one.instrument for one in everything if _is_at(venue, one.instrument)))
     try:
-        reached = await _greet(venue, clock, instruments, venue_settings, on_rules)
+        reached = await _greet(venue, clock, here, venue_settings, on_rules)
     except TryLater as error:
         results = tuple(_failed(series, lake, str(error)) for series in everything)
         return _report(started, clock, None, results)
@@ -140,6 +144,13 @@ async def _collected(around: CycleContext, series: Series) -> SeriesResult:
     collector = SeriesCollector(around, series)
     error: SerenoError | None = None
     try:
+        if not _is_at(around.venue, series.instrument):
+            raise SkipThis(
+                "venue.another",
+                remedy="a position is held there: set venue.name and venue.market back until it is closed",
+                venue=around.venue.name,
+                instrument=series.instrument.key,
+            )
         await collector.run()
     except (TryLater, SkipThis) as caught:
         error = caught
@@ -147,6 +158,11 @@ async def _collected(around: CycleContext, series: Series) -> SeriesResult:
     result = _result(around, collector, took_ms, error)
     _log(result, error)
     return result
+
+
+def _is_at(venue: Venue, instrument: Instrument) -> bool:
+    """Whether this venue's candles are those of the instrument: another one has the same pairs."""
+    return (instrument.venue, instrument.market) == (venue.name, venue.market)
 
 
 def _result(

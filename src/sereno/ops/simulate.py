@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import signal
 import threading
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import structlog
 
 from sereno.core.clock import ClockAnchor, ClockFile, WallClock
 from sereno.core.errors import FixConfig
+from sereno.core.instrument import Instrument
 from sereno.core.mode import Mode
+from sereno.core.order import PAPER_ACCOUNT
 from sereno.core.settings import Settings
 from sereno.core.timeframe import UtcMs, iso
 from sereno.ops.address import SIM_ADDRESS, remove_address, write_address
@@ -30,12 +33,28 @@ def world_of(settings: Settings) -> World:
 
     return make_world(
         settings.sim,
-        instruments=settings.venue.listed(),
+        instruments=_listed(settings),
         venue=settings.venue.name,
         market=settings.venue.market,
         timeframe=settings.candles.timeframes[0],
         finest=min(settings.candles.collected(), key=lambda tf: tf.ms),
     )
+
+
+def _listed(settings: Settings) -> tuple[Instrument, ...]:
+    """What the venue trades: the settings' pairs, and of a generated market those that money is still in.
+
+    Of files only what the settings name: others need not last as long.
+    """
+    from sereno.ops.app import open_desk_ledger
+    from sereno.trading.positions_plan import engaged
+
+    listed = settings.venue.listed()
+    if settings.sim.candles_dir is not None:
+        return listed
+    with closing(open_desk_ledger(settings)) as ledger, ledger.read() as tx:
+        held = engaged(tx, settings.mode, PAPER_ACCOUNT)
+    return tuple(dict.fromkeys((*listed, *(series.instrument for series in held))))
 
 
 def other_worlds(settings: Settings) -> tuple[str, ...]:

@@ -119,6 +119,12 @@ def plan_run(
     return Plan(standing.clock, candles, tuple(sorted(moments | set(dated))), dated, limits)
 
 
+def engaged(tx: Tx, mode: Mode, account: str) -> tuple[Series, ...]:
+    """Series of open positions and of pending entries: their candles are needed, listed or not."""
+    held = (position.series for position in positions.open(tx, mode, account))
+    return tuple(sorted({*held, *(signal.series for signal in _waiting(tx, mode, account))}))
+
+
 def _standing(
     tx: Tx, mode: Mode, account: str, series: Sequence[Series], now: UtcMs, look_back_bars: int | None
 ) -> _Standing:

@@ -75,6 +75,34 @@ def _stale(facts: SeriesFacts, now: UtcMs, stale_after_bars: float, settle_ms: i
 
 
 @dataclass(frozen=True, slots=True)
+class PositionFacts:
+    """An open position. `checked_ms` is the close of the last candle that its rules were applied to.
+
+    collector  why the collector has no newer candle; empty: it does not say
+    """
+
+    key: str
+    timeframe: Timeframe
+    checked_ms: UtcMs
+    collector: str = ""
+
+
+def unwatched_positions(
+    positions: Sequence[PositionFacts], *, now: UtcMs, stale_after_bars: float, settle_ms: int
+) -> tuple[Noticed, ...]:
+    """Open positions whose stop, target and time stop have not been looked at for `stale_after_bars` bars."""
+    found = []
+    for facts in positions:
+        age_bars = (now - facts.checked_ms - settle_ms) / facts.timeframe.ms
+        if age_bars > stale_after_bars:
+            why = f": {facts.collector}" if facts.collector else ""
+            message = f"no candle for {age_bars:.1f} bars, so nothing looks after the stop of its open position{why}"
+            detail = {"age_bars": round(age_bars, 2), "checked_ms": facts.checked_ms}
+            found.append(Noticed("unwatched_position", Severity.HIGH, facts.key, message, detail))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
 class SignalFacts:
     """Signals of a series over the newest bars: moment and sign (+1 long, -1 short, 0 refused)."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from sereno.core.clock import SimClock, WallClock
+from sereno.core.clock import WallClock
 from sereno.core.errors import SkipThis
 from sereno.core.files import replace_json
 from sereno.core.ids import stable_id
@@ -21,9 +21,9 @@ from sereno.ops.facts import job_states, last_ended
 from sereno.ops.jobs import COLLECTOR, Job
 from sereno.ops.logs import Redactor
 from sereno.ops.run import Outcome, Run
-from sereno.ops.scheduler import quantum_ms
 from sereno.ops.served import correct_ledger
 from sereno.ops.steps.tell import tell_waiting
+from sereno.ops.watched import slack_ms, unwatched
 from sereno.store.ledger import equity, findings, positions, runs
 from sereno.store.ledger import signals as kept_signals
 from sereno.store.ledger.runs import JobRun, RunStatus
@@ -79,12 +79,14 @@ def look(desk: Desk, now: UtcMs) -> tuple[Noticed, ...]:
         cycle = last_ended(tx, COLLECTOR, desk.mode)
         cycles = runs.latest(tx, COLLECTOR, CYCLES_SEEN, mode=desk.mode)
         entries = entry_facts(tx, desk.mode, desk.account, now)
+        alone = unwatched(desk, tx, now)
     settle_ms = round(settings.candles.settle_s * 1000)
     ok, failed = _counts(cycle, of=len(series))
     return (
         *checks.stale_data(
             series, now=now, stale_after_bars=settings.candles.stale_after_bars, settle_ms=settle_ms
         ),
+        *alone,
         *checks.signal_drought(signal_facts, now=now, drought_bars=limits.drought_bars),
         *checks.one_sided(signal_facts, limits=limits),
         *checks.old_models(_model_facts(desk), now=now, max_age_days=settings.models.max_age_days),
@@ -187,10 +189,7 @@ def _due(desk: Desk, job: Job, now: UtcMs) -> UtcMs:
     Under an accelerated clock firings coalesce, and some desk time passes while processes start.
     """
     zone = desk.settings.jobs.timezone
-    fastest = min(timeframe.ms for timeframe in desk.settings.candles.timeframes)
-    hurried = isinstance(desk.clock, SimClock)
-    slack = 3 * quantum_ms(fastest, desk.settings.sim.seconds_per_candle) if hurried else 0
-    newest = job.schedule.last_at_or_before(now - slack, zone)
+    newest = job.schedule.last_at_or_before(now - slack_ms(desk), zone)
     return job.schedule.last_at_or_before(newest - 1, zone)
 
 

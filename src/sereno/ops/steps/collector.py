@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from sereno.core.instrument import Instrument, InstrumentRules
+from sereno.core.instrument import Instrument, InstrumentRules, Series
 from sereno.core.timeframe import MINUTE_MS, UtcMs
 from sereno.ops.run import Outcome, Run
 
@@ -63,9 +63,18 @@ async def _cycle(desk: Desk, run: Run) -> CycleReport:
             histories=desk.settings.histories,
             progress=run.tell,
             on_rules=lambda rules: _keep_rules(desk, rules),
+            held=_held(desk),
         )
     finally:
         await venue.close()
+
+
+def _held(desk: Desk) -> tuple[Series, ...]:
+    """What the account has money in: it is looked after until it is closed, whatever the settings list."""
+    from sereno.trading.positions_plan import engaged
+
+    with desk.ledger.read() as tx:
+        return engaged(tx, desk.mode, desk.account)
 
 
 def _keep_rules(desk: Desk, rules: Mapping[Instrument, InstrumentRules]) -> None:

@@ -18,6 +18,7 @@ from sereno.ops.jobs import DASHBOARD
 from sereno.ops.lease import lease_name
 from sereno.ops.logs import Redactor
 from sereno.ops.snapshot import ended_words
+from sereno.ops.watched import unwatched
 from sereno.store.ledger.probe import prove_writable
 from sereno.watch.checks import Noticed
 from sereno.watch.entries import entries_blocked
@@ -63,7 +64,7 @@ class Beats:
 
 
 def look(desk: Desk, *, own: str | None = DASHBOARD, beats: Beats | None = None) -> Health:
-    """Ask ledger, lake, disk, clock, daemons and entries.
+    """Ask ledger, lake, disk, clock, daemons, entries and open positions.
 
     own    the daemon that asks, which lives
     beats  kept by who asks often; None: both stores are written to
@@ -79,6 +80,7 @@ def look(desk: Desk, *, own: str | None = DASHBOARD, beats: Beats | None = None)
         ("clock", _clock),
         ("daemons", lambda one: _daemons(one, own)),
         ("entries", _entries_frozen),
+        ("positions", _positions_alone),
     )
     for name, probe in probes:
         try:
@@ -145,6 +147,14 @@ def _daemons(desk: Desk, own: str | None) -> Iterator[str]:
         for job in jobs_in_force(desk.settings):
             if job.is_daemon and job.name != own and not lease_is_held(tx, lease_name(desk.mode, job.name)):
                 yield f"{job.name} does not run"
+
+
+def _positions_alone(desk: Desk) -> Iterator[str]:
+    """An open position without candles has no stop."""
+    now = look_at_clock(desk)
+    if now is not None:
+        with desk.ledger.read() as tx:
+            yield from (f"{one.subject}: {one.message}" for one in unwatched(desk, tx, now))
 
 
 def _entries_frozen(desk: Desk) -> Iterator[str]:
