@@ -152,6 +152,10 @@ def test_the_simulated_venues_are_those_of_the_simulator() -> None:
         ({"SERENO_VENUE__INSTRUMENTS": '["BTC/USDT"'}, "venue.instruments = '[\"BTC/USDT\"' (environment"),
         ({"SERENO_VENUE__INSTRUMENTS": '["BTC/USDT"'}, "no JSON list"),
         ({"SERENO_VENUE__INSTRUMENTS": "[1]"}, "venue.instruments"),
+        (
+            {"SERENO_VENUE__INSTRUMENTS": "BTC/USDT,ETH/USDT,ETH/BTC"},
+            "(BTC: ETH/BTC; USDT: BTC/USDT, ETH/USDT), and one account counts its money in one: keep the pairs",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_with_its_remedy(tmp_path: Path, env: dict[str, str], told: str) -> None:

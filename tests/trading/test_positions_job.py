@@ -17,7 +17,7 @@ import pytest
 
 from sereno.core.candle import Candle, Candles
 from sereno.core.errors import TryLater
-from sereno.core.instrument import Series
+from sereno.core.instrument import Instrument, Market, Series
 from sereno.core.mode import Mode
 from sereno.core.order import ExitReason, OrderPurpose, OrderStatus, Terms
 from sereno.core.settings.sections import BarrierSettings, RiskSettings
@@ -387,6 +387,25 @@ def test_two_instruments_share_the_limits(ledger: Ledger) -> None:
     slices = Slices(risk=RiskSettings(max_open_positions=1))
     done = advance(ledger, {HOURLY: bars(QUIET, QUIET), other: bars(QUIET, QUIET)}, slices=slices)
     assert (done.approved, done.reasons) == (1, {"max_open_positions": 1})
+
+
+def test_an_account_trades_in_the_currency_of_its_first_position_for_good(tmp_path: Path) -> None:
+    """A hundred thousand ETH were bought with a balance of USDT."""
+    ethbtc = Instrument("binance", Market.LINEAR, "ETH", "BTC")
+    other = Series(ethbtc, Timeframe.H1)
+    ledger = new_ledger(tmp_path, instruments_known=(BTC, ETH, ethbtc))
+    opened(ledger)
+    crash = (100.0, 100.1, 90.0, 95.0)
+    keep(ledger, signal(START + HOUR_MS, 1, 100.0, 1.0))
+    keep(ledger, *(signal(START + hours * HOUR_MS, 1, 0.05, 0.001, series=other) for hours in (1, 2, 4)))
+    far = [(0.05, 0.0501, 0.0499, 0.05)] * 5
+    worlds = {HOURLY: bars(QUIET, QUIET, crash, QUIET, QUIET), other: bars(*far)}
+    done = advance(ledger, worlds)
+    assert (done.closed, done.reasons) == (1, {"quote_not_the_accounts": 3})
+    keep(ledger, signal(START + 5 * HOUR_MS, 1, 0.05, 0.001, series=other))
+    worlds = {series: bars(*rows, *rows[:1]) for series, rows in ((HOURLY, [QUIET] * 5), (other, far))}
+    assert advance(ledger, worlds).reasons == {"quote_not_the_accounts": 1}, "read from the ledger anew"
+    ledger.close()
 
 
 def test_exposure_is_shared(ledger: Ledger) -> None:

@@ -82,6 +82,8 @@ def test_trap_a12_14_a30_13_every_limit_refuses_by_name() -> None:
     assert reason_of(asked(view(commitments=two), max_open_positions=2)) == "max_open_positions"
     assert reason_of(asked(view(), grid=None)) == "instrument_rules_unknown"
     assert reason_of(asked(view(equity=Decimal("0.01")))) == "quantity_too_small"
+    assert reason_of(asked(view(quote="BTC"))) == "quote_not_the_accounts"
+    assert isinstance(asked(view(quote="USDT")), ApprovedOrder)
     full = (Commitment(ETH, Decimal(10_000)),)
     assert reason_of(asked(view(commitments=full))) == "exposure_full"
     for why in (RiskReason.DAILY_LOSS, RiskReason.WEEKLY_LOSS, RiskReason.LOSING_STREAK):

@@ -43,6 +43,7 @@ class Reason(StrEnum):
     PRICE_BELOW_GRID = "price_below_money_grid"
     QUANTITY_TOO_SMALL = "quantity_too_small"
     RULES_UNKNOWN = "instrument_rules_unknown"
+    OTHER_QUOTE = "quote_not_the_accounts"
 
 
 GATE = frozenset(
@@ -62,6 +63,7 @@ GATE = frozenset(
         Reason.PRICE_BELOW_GRID,
         Reason.QUANTITY_TOO_SMALL,
         Reason.RULES_UNKNOWN,
+        Reason.OTHER_QUOTE,
     }
 )
 """What the gate says no with: it follows from the desk's state at the moment, not from the candles."""

@@ -99,6 +99,7 @@ def load_account(tx: Tx, *, mode: Mode, account: str) -> AccountState:
         signal = None if order.signal_id is None else signals.get(tx, order.signal_id)
         if order.purpose is OrderPurpose.ENTRY and signal is not None:
             pending.append(Pending(order, signal))
+    traded = positions.first(tx, mode, account)
     bare = AccountState(
         mode=mode,
         account=account,
@@ -107,6 +108,7 @@ def load_account(tx: Tx, *, mode: Mode, account: str) -> AccountState:
         risk=None,
         held=tuple(held),
         pending=tuple(pending),
+        quote=None if traded is None else traded.series.instrument.quote,
     )
     return with_risk(tx, bare)
 

@@ -40,6 +40,7 @@ class AccountState:
     balance  initial equity, less every fee paid, plus the gross result of every closed position; None:
              the account was never opened
     equity   at the last mark
+    quote    of its first position: the currency that it counts in; None: it had none yet
     """
 
     mode: Mode
@@ -50,6 +51,7 @@ class AccountState:
     risk_is_unreadable: bool = False
     held: tuple[Held, ...] = ()
     pending: tuple[Pending, ...] = ()
+    quote: str | None = None
 
     @property
     def view(self) -> AccountView:
@@ -72,6 +74,7 @@ class AccountState:
             self.risk,
             (*open_now, *soon),
             self.risk_is_unreadable,
+            self.quote or next((p.order.instrument.quote for p in self.pending), None),
         )
 
 

@@ -131,6 +131,7 @@ def _enter(
         state,
         held=(*state.held, held),
         balance=None if state.balance is None else state.balance - fill.fee_quote,
+        quote=state.quote or event.series.instrument.quote,
     )
     return state, (Settle(fill), KeepPosition(position))
 

@@ -71,6 +71,7 @@ class AccountView:
 
     equity  with unrealised results; None: no account has been opened
     state   None: missing, or unreadable when `state_is_unreadable`
+    quote   the currency that its money is in; None: it has not traded yet, so any will do
     """
 
     mode: Mode
@@ -79,6 +80,7 @@ class AccountView:
     state: RiskState | None
     commitments: tuple[Commitment, ...] = ()
     state_is_unreadable: bool = False
+    quote: str | None = None
 
 
 def check(
@@ -224,6 +226,9 @@ def size(
     closed = standing(view, at)
     if closed is not None:
         return closed
+    if view.quote not in (None, instrument.quote):
+        said = f"the account's money is in {view.quote}, {instrument.symbol} is paid in {instrument.quote}"
+        return Refused(RiskReason.OTHER_QUOTE, said)
     if any(c.instrument == instrument for c in view.commitments):
         return Refused(RiskReason.POSITION_OPEN, f"{instrument.symbol} is held or about to be")
     if len(view.commitments) >= max_open_positions:

@@ -36,6 +36,7 @@ class RiskReason(StrEnum):
     QUANTITY_TOO_SMALL = "quantity_too_small"
     ATR_MISSING = "atr_missing"
     RULES_UNKNOWN = "instrument_rules_unknown"
+    OTHER_QUOTE = "quote_not_the_accounts"
     SHORT_NOT_POSSIBLE = "short_not_possible"
     NOT_TAKEN = "signal_not_taken"
 

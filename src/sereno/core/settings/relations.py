@@ -71,6 +71,19 @@ def _reward_reaches_floor(s: Settings) -> str | None:
     )
 
 
+def _one_quote(s: Settings) -> str | None:
+    pairs: dict[str, list[str]] = {}
+    for one in s.venue.listed():
+        pairs.setdefault(one.quote, []).append(one.symbol)
+    if len(pairs) <= 1:
+        return None
+    told = "; ".join(f"{quote}: {', '.join(symbols)}" for quote, symbols in sorted(pairs.items()))
+    return (
+        f"venue.instruments are priced in more than one currency ({told}), and one account counts its money in "
+        "one: keep the pairs of one of them; the others want a desk with a state_dir of its own"
+    )
+
+
 def _loss_limits_are_ordered(s: Settings) -> str | None:
     r = s.risk
     if not r.risk_per_trade_frac <= r.max_daily_loss_frac <= r.max_weekly_loss_frac:
@@ -171,6 +184,7 @@ RELATIONS = (
     _public_api_needs_token,
     _token_and_hash_agree,
     _reward_reaches_floor,
+    _one_quote,
     _loss_limits_are_ordered,
     _caps_are_ordered,
     _embargo_covers_horizon,

@@ -132,6 +132,13 @@ def recent(tx: Tx, mode: Mode, account: str, limit: int = 50, closed_only: bool 
     return sorted(found, key=lambda one: (one.exit_ms or 0, one.series), reverse=True)
 
 
+def first(tx: Tx, mode: Mode, account: str) -> Position | None:
+    """The oldest one of all."""
+    c = table.c
+    wanted = select(table).where(c.mode == mode, c.account == account).order_by(c.entry_ms, c.position_id)
+    return next(iter(_positions(tx, wanted.limit(1))), None)
+
+
 def page(
     tx: Tx,
     mode: Mode,
