@@ -13,7 +13,7 @@ from sereno.core.instrument import Instrument, Series
 from sereno.core.order import ExitReason, Position
 from sereno.core.settings import Settings
 from sereno.core.signal import Decision
-from sereno.core.timeframe import HOUR_MS, Timeframe
+from sereno.core.timeframe import DAY_MS, HOUR_MS, Timeframe
 from sereno.ops.app import Desk
 from sereno.ops.run import Outcome, Run
 from sereno.ops.simulate import world_of
@@ -184,6 +184,26 @@ def test_a_generated_market_goes_on_listing_what_is_held(tmp_path: Path) -> None
         signals.save(tx, signal)
         positions.save(tx, _open(desk, series, signal.signal_id))
     assert [one.base for one in world_of(settings).instruments] == ["BTC", "ETH"]
+
+
+def test_a_correction_under_a_position_is_found_for_a_day(place: Place) -> None:
+    held(place)
+    with place.desk(venue=BOTH, candles=HOURLY) as desk:
+        place.to(NOW + HOUR_MS)
+        place.work(desk)
+        series = newest(desk).series
+        table = place.world.tables["ETH", Timeframe.H1]
+        table.low[int(table.open_ms.searchsorted(Timeframe.H1.floor(NOW)))] = 50.0
+        place.to(NOW + 2 * HOUR_MS)
+        place.work(desk)
+        assert newest(desk).exit_reason is ExitReason.STOP
+        (one,) = (n for n in look(desk, place.clock.now_ms()) if n.check == "candle_changed")
+        assert (one.severity, one.subject) == (Severity.HIGH, newest(desk).position_id)
+        assert (
+            f"candles were corrected under this open position of {series.key}; stop: it ended at"
+            in one.message
+        )
+        assert not [n for n in look(desk, NOW + 2 * DAY_MS) if n.check == "candle_changed"]
 
 
 def _open(desk: Desk, series: Series, signal_id: str) -> Position:

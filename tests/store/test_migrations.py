@@ -122,8 +122,8 @@ def test_down_and_up_again_with_data_in_every_table(ledger: Ledger) -> None:
     fill_every_table(ledger)
     lost = {"findings": {"*"}, "alerts": {"*"}, "counters": {"*"}, "job_runs": {"details", "holder"}}
     terms = {"horizon_bars", "trail_quote"}
-    lost |= {"signals": {"refusals"}, "orders": terms, "positions": terms, "risk_state": {"lost_ms"}}
-    lost |= {"model_versions": {"saved_wall_ms"}}
+    lost |= {"signals": {"refusals"}, "orders": terms, "positions": terms | {"candles_digest"}}
+    lost |= {"risk_state": {"lost_ms"}, "model_versions": {"saved_wall_ms"}}
     with ledger.read() as tx:
         before = contents(tx, lost)
     assert all(rows for rows in before.values())
@@ -290,6 +290,16 @@ def test_positions_of_before_terms_were_kept_are_taken_over_and_given_theirs_onc
         for other in (None, Terms(21, Decimal("1.5"))):
             with pytest.raises(StopTrading, match="entry_changed"):
                 positions.save(tx, replace(examples.position(), terms=other))
+
+
+def test_positions_of_before_candles_were_digested_have_no_digest(ledger: Ledger) -> None:
+    with ledger.begin() as tx:
+        examples.populate(tx)
+        positions.save(tx, replace(examples.position(), candles_digest="d"))
+    downgrade(ledger, "0005")
+    upgrade(ledger)
+    with ledger.read() as tx:
+        assert positions.get(tx, "p1") == replace(examples.position(), candles_digest=None)
 
 
 def test_a_migration_that_fails_changes_nothing(ledger: Ledger) -> None:

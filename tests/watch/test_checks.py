@@ -8,6 +8,7 @@ from sereno.core.settings import Settings, WatchSettings
 from sereno.core.timeframe import DAY_MS, HOUR_MS, Timeframe, from_iso
 from sereno.watch import checks
 from sereno.watch.checks import (
+    ChangeFacts,
     JobFacts,
     ModelFacts,
     Noticed,
@@ -54,6 +55,14 @@ def test_a_position_without_candles_is_high(bars_ago: int, count: int) -> None:
     found = checks.unwatched_positions([facts], now=NOW_MS, stale_after_bars=2.0, settle_ms=10_000)
     assert [f.severity for f in found] == [Severity.HIGH] * count
     assert all("venue.another" in f.message for f in found)
+
+
+def test_what_changed_under_a_position_is_told_with_what_became_of_it() -> None:
+    late, corrected = ChangeFacts("p1", KEY, 2, "held", None), ChangeFacts("p2", KEY, 0, "stop", "98.9")
+    found = checks.candles_changed([late, corrected])
+    assert [f.severity for f in found] == [Severity.HIGH] * 2
+    assert found[0].message.startswith("2 candles came late under")
+    assert found[1].message.endswith("stop: it ended at 98.9 when that was seen")
 
 
 def signals(signs: list[int], *, newest_bars_ago: int = 0) -> SignalFacts:

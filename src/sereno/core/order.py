@@ -114,6 +114,8 @@ class Position:
     pnl_quote    net of both fees
     terms        None only where a release opened it that did not keep them: the next run gives it the
                  settings of that moment, for good
+    candles_digest  of the candles that the rules were applied to, empty before the first; None where a release
+                    opened it that did not keep it: a candle that changes later is not noticed
     """
 
     position_id: str
@@ -137,6 +139,7 @@ class Position:
     exit_reason: ExitReason | None = None
     pnl_quote: Decimal | None = None
     terms: Terms | None = None
+    candles_digest: str | None = None
 
     @property
     def is_open(self) -> bool:

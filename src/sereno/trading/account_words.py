@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeAlias
 
-from sereno.core.candle import Candle
+from sereno.core.candle import Candle, Candles
 from sereno.core.instrument import Series
 from sereno.core.mode import Mode
 from sereno.core.money import money
@@ -87,6 +87,21 @@ class BarClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class CandlesChanged:
+    """Candles that an open position was checked on came late, or were corrected.
+
+    candles  all of its series from its entry to where it was checked, as they are now
+    ts       when the account sees it
+    price    newest close at that moment
+    """
+
+    position_id: str
+    candles: Candles
+    ts: UtcMs
+    price: float
+
+
+@dataclass(frozen=True, slots=True)
 class Marked:
     """All bars that close at `ts` have been seen."""
 
@@ -100,7 +115,7 @@ class SignalTaken:
     signal: Signal
 
 
-Event: TypeAlias = BarClosed | Marked | SignalTaken
+Event: TypeAlias = BarClosed | CandlesChanged | Marked | SignalTaken
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,4 +161,19 @@ class KeepEquity:
     point: EquityPoint
 
 
-Action: TypeAlias = Submit | Settle | Cancel | Refuse | KeepPosition | KeepEquity
+@dataclass(frozen=True, slots=True)
+class NoteChange:
+    """Record that candles changed under a position: as it was before, and what became of it.
+
+    bars       candles from its entry to where it was checked, as they are now
+    level      the price at which it would have ended, had they been there in time; None: it would not have
+    """
+
+    before: Position
+    after: Position
+    ts: UtcMs
+    bars: int
+    level: Decimal | None
+
+
+Action: TypeAlias = Submit | Settle | Cancel | Refuse | KeepPosition | KeepEquity | NoteChange

@@ -12,10 +12,11 @@ from decimal import Decimal
 from typing import assert_never
 
 from sereno.core import position_rules
+from sereno.core.candle import Candle, Candles
 from sereno.core.errors import Refused, StopTrading
 from sereno.core.ids import stable_id
 from sereno.core.instrument import InstrumentRules, Series
-from sereno.core.money import money
+from sereno.core.money import money, round_money
 from sereno.core.order import EquityPoint, Fill, Order, OrderStatus, Position, Terms
 from sereno.core.signal import Signal
 from sereno.core.timeframe import UtcMs
@@ -25,22 +26,26 @@ from sereno.trading.account_words import (
     Action,
     BarClosed,
     Cancel,
+    CandlesChanged,
     Event,
     Held,
     KeepEquity,
     KeepPosition,
     Marked,
+    NoteChange,
     Pending,
     Refuse,
     Settle,
     SignalTaken,
     Submit,
 )
+from sereno.trading.changed import digest_after
 from sereno.trading.risk import AccountView, ApprovedOrder
 from sereno.trading.rules import Rulebook
 
 SIGNAL_EXPIRED = "signal_expired"
 SIGNAL_LATE = "signal_late"
+CANDLE_CHANGED = "candle_changed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,8 @@ def step(state: AccountState, event: Event, limits: Limits) -> tuple[AccountStat
     match event:
         case BarClosed():
             return _on_bar(state, event, limits)
+        case CandlesChanged():
+            return _on_change(state, event, limits)
         case Marked():
             return _on_mark(state, event, limits)
         case SignalTaken():
@@ -125,6 +132,7 @@ def _enter(
         signal_id=signal.signal_id,
         fees_quote=fill.fee_quote,
         terms=order.terms,
+        candles_digest="",
     )
     held = Held(position, mark=start)
     state = replace(
@@ -139,9 +147,16 @@ def _enter(
 def _check(
     state: AccountState, held: Held, event: BarClosed, book: Rulebook
 ) -> tuple[AccountState, tuple[Action, ...]]:
-    position, candle = held.position, event.candle
+    position, code, price = _applied(held.position, event.candle, book)
+    if code != position_rules.HOLD:
+        return _leave(state, held, position, price, code, book)
+    kept = replace(held, position=position, mark=event.candle.close)
+    return _with(state, held, kept), (KeepPosition(position),)
+
+
+def _applied(position: Position, candle: Candle, book: Rulebook) -> tuple[Position, int, float]:
+    """The position after a candle, and how and at which price it ends; (HOLD, 0) if it does not."""
     bars_held, sign, terms = position.bars_held + 1, position.side.sign, _terms(position)
-    closed_ms = candle.open_ms + book.bar_ms
     code, price = position_rules.bar_outcome(
         sign,
         candle.open,
@@ -154,15 +169,67 @@ def _check(
         bars_held >= terms.horizon_bars,
         book.slippage_frac,
     )
-    position = replace(position, bars_held=bars_held, checked_ms=closed_ms)
+    known = position.candles_digest
+    position = replace(
+        position,
+        bars_held=bars_held,
+        checked_ms=candle.open_ms + book.bar_ms,
+        candles_digest=None if known is None else digest_after(known, candle),
+    )
     if code != position_rules.HOLD:
-        return _leave(state, held, position, price, code, book)
+        return position, code, price
     best = position_rules.better(sign, float(position.best_price), candle.high, candle.low)
     stop = position_rules.trailed(sign, float(position.stop), best, float(terms.trail_quote))
-    position = replace(position, best_price=money(best), stop=money(stop))
-    kept = replace(held, position=position, mark=candle.close)
-    state = replace(state, held=tuple(kept if h is held else h for h in state.held))
-    return state, (KeepPosition(position),)
+    return replace(position, best_price=money(best), stop=money(stop)), code, price
+
+
+def _on_change(
+    state: AccountState, event: CandlesChanged, limits: Limits
+) -> tuple[AccountState, tuple[Action, ...]]:
+    """The rules over a position's candles as they are now. What is recorded of the past stays as it is.
+
+    One that would have ended ends now, at the worse of that price and the present one: knowing it late is
+    never an advantage. One that would not goes on as they leave it; a stop never moves back.
+    """
+    held = next(h for h in state.held if h.position.position_id == event.position_id)
+    before, book = held.position, limits.books[held.position.series]
+    anew, code, level = _from_entry(before, event.candles, book)
+    sign = before.side.sign
+    if code == position_rules.HOLD:
+        stop = max(before.stop, anew.stop) if sign > 0 else min(before.stop, anew.stop)
+        after = replace(anew, stop=stop, checked_ms=before.checked_ms)
+        note = NoteChange(before, after, event.ts, len(event.candles), None)
+        return _with(state, held, replace(held, position=after)), (KeepPosition(after), note)
+    if state.risk is not None and state.equity is not None:
+        state = replace(state, risk=risk_limits.rolled(state.risk, event.ts - 1, state.equity))
+    now = position_rules.exit_fill(sign, event.price, book.slippage_frac)
+    price = min(level, now) if sign > 0 else max(level, now)
+    late = replace(anew, bars_held=len(event.candles), checked_ms=event.ts)
+    state, done = _leave(state, held, late, price, code, book, cause=CANDLE_CHANGED)
+    after = next(action.position for action in done if isinstance(action, KeepPosition))
+    return state, (*done, NoteChange(before, after, event.ts, len(event.candles), money(level)))
+
+
+def _from_entry(position: Position, candles: Candles, book: Rulebook) -> tuple[Position, int, float]:
+    """`_applied` from a position's entry over all of these candles, up to where it ends."""
+    anew = replace(
+        position,
+        bars_held=0,
+        stop=position.initial_stop,
+        best_price=money(round_money(float(candles.open[0]))),
+        checked_ms=position.entry_ms,
+        candles_digest="",
+    )
+    code, price = position_rules.HOLD, 0.0
+    for candle in candles:
+        anew, code, price = _applied(anew, candle, book)
+        if code != position_rules.HOLD:
+            break
+    return anew, code, price
+
+
+def _with(state: AccountState, held: Held, kept: Held) -> AccountState:
+    return replace(state, held=tuple(kept if h is held else h for h in state.held))
 
 
 def _terms(position: Position) -> Terms:
@@ -172,10 +239,18 @@ def _terms(position: Position) -> Terms:
 
 
 def _leave(
-    state: AccountState, held: Held, position: Position, price: float, code: int, book: Rulebook
+    state: AccountState,
+    held: Held,
+    position: Position,
+    price: float,
+    code: int,
+    book: Rulebook,
+    *,
+    cause: str = "",
 ) -> tuple[AccountState, tuple[Action, ...]]:
     reason, quantity = rules.EXIT_REASONS[code], float(position.quantity_base)
-    approved = risk.approve_exit(position, now=position.checked_ms, reason=reason.value)
+    told = f"{cause}:{reason}" if cause else reason.value
+    approved = risk.approve_exit(position, now=position.checked_ms, reason=told)
     paid = position_rules.fee(price, quantity, book.fee_frac)
     fill = _fill(approved.order, price=price, paid=paid, ts=position.checked_ms)
     pnl = money(

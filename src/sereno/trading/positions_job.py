@@ -18,7 +18,7 @@ from sereno.core.order import PAPER_ACCOUNT
 from sereno.core.settings.sections import BarrierSettings, CostSettings, RiskSettings, SignalSettings
 from sereno.core.signal import Signal
 from sereno.core.timeframe import UtcMs
-from sereno.store.ledger import Ledger, Tx, equity, orders, positions, risk_state
+from sereno.store.ledger import Ledger, Tx, audit, equity, orders, positions, risk_state
 from sereno.store.ledger import signals as kept_signals
 from sereno.trading.account import load_account, with_risk, with_terms
 from sereno.trading.account_words import (
@@ -26,9 +26,11 @@ from sereno.trading.account_words import (
     Action,
     BarClosed,
     Cancel,
+    CandlesChanged,
     KeepEquity,
     KeepPosition,
     Marked,
+    NoteChange,
     Refuse,
     Settle,
     SignalTaken,
@@ -40,12 +42,16 @@ from sereno.trading.engine import SIGNAL_LATE, refusal, step
 from sereno.trading.positions_plan import SIGNAL_LIMIT, Plan, ReadCandles, plan_run
 from sereno.trading.rules import Rulebook, rulebook
 
+CHANGED = "position.candle_changed"
+CHANGED_BY = "job:positions"
+
 
 @dataclass(slots=True)
 class Advanced:
     """What one run did.
 
     moments    candle closes that were worked through
+    changed    open positions under which candles changed
     newest_ms  how far the account has come; None if it was never opened
     """
 
@@ -55,6 +61,7 @@ class Advanced:
     closed: int = 0
     refused: int = 0
     cancelled: int = 0
+    changed: int = 0
     newest_ms: UtcMs | None = None
     reasons: dict[str, int] = field(default_factory=dict)
 
@@ -112,7 +119,9 @@ def advance_account(
             else:
                 state = with_risk(tx, state)  # a person may block the account between two moments
             at = moment if done.newest_ms is None else max(moment, done.newest_ms)
+            state, reviewed = _reviewed(state, plan, at) if not done.moments else (state, [])
             actions, after = _moment(state, plan, moment, at)
+            actions = reviewed + actions
             actions += [refusal(late, after.view, SIGNAL_LATE) for late in plan.late(moment)]
             _perform(tx, actions, done)
             if after.risk is not None and after.risk != state.risk:
@@ -122,6 +131,19 @@ def advance_account(
         if point is not None:
             done.newest_ms = at
     return done
+
+
+def _reviewed(state: AccountState, plan: Plan, at: UtcMs) -> tuple[AccountState, list[Action]]:
+    """First of all: what candles that changed since mean for the positions that were checked on them."""
+    actions: list[Action] = []
+    for position, candles in plan.changed:
+        price = plan.newest_close(position, at)
+        seen = CandlesChanged(
+            position.position_id, candles, at, float(candles.close[-1]) if price is None else price
+        )
+        state, done = step(state, seen, plan.limits)
+        actions.extend(done)
+    return state, actions
 
 
 def _moment(state: AccountState, plan: Plan, moment: UtcMs, at: UtcMs) -> tuple[list[Action], AccountState]:
@@ -176,5 +198,24 @@ def _perform(tx: Tx, actions: Sequence[Action], done: Advanced) -> None:
                 done.closed += not position.is_open
             case KeepEquity(point=point):
                 equity.add(tx, point)
+            case NoteChange():
+                _note(tx, action)
+                done.changed += 1
             case _:
                 assert_never(action)
+
+
+def _note(tx: Tx, change: NoteChange) -> None:
+    before, after = change.before, change.after
+    detail = {
+        "mode": before.mode.value,
+        "account": before.account,
+        "series": before.series.key,
+        "checked_ms": before.checked_ms,
+        "bars_held": before.bars_held,
+        "bars_now": change.bars,
+        "outcome": "held" if after.exit_reason is None else after.exit_reason.value,
+        "level": None if change.level is None else f"{change.level:f}",
+        "exit_price": None if after.exit_price is None else f"{after.exit_price:f}",
+    }
+    audit.append(tx, change.ts, CHANGED_BY, CHANGED, before.position_id, detail)

@@ -15,6 +15,7 @@ from sereno.core.timeframe import UtcMs
 from sereno.store.ledger import Ledger, Tx, equity, instruments, orders, positions
 from sereno.store.ledger import signals as kept_signals
 from sereno.trading.account import PENDING_LIMIT
+from sereno.trading.changed import changed
 from sereno.trading.engine import Limits
 from sereno.trading.rules import Rulebook
 
@@ -31,8 +32,10 @@ class Plan:
     """What a run sees at its start; each transaction checks that the clock is still its own.
 
     clock    how far the account had come; None if it was never opened
-    moments  closes of candles that lie ahead of it, and what else signals wait for, in order
+    moments  closes of candles that lie ahead of it, and what else signals wait for, in order; the present,
+             where candles changed and nothing else is to come
     signals  those without an answer, by the moment at which the account comes to them
+    changed  open positions with candles that changed under them, as those candles are now
     """
 
     clock: UtcMs | None
@@ -40,6 +43,7 @@ class Plan:
     moments: tuple[UtcMs, ...]
     signals: Mapping[UtcMs, tuple[Signal, ...]]
     limits: Limits
+    changed: tuple[tuple[Position, Candles], ...] = ()
 
     def closing(self, moment: UtcMs) -> list[tuple[Series, Candle]]:
         """The candles that close at a moment."""
@@ -88,6 +92,11 @@ class _Standing:
         behind += [s.ts for s in self.waiting if s.series == series]
         return min([*behind, now if self.clock is None else self.clock])
 
+    def first_needed(self, series: Series, since: UtcMs) -> UtcMs:
+        """From where on its candles are read: all that its open positions were checked on, to see that they stand."""
+        entries = (p.entry_ms for p in self.held if p.series == series)
+        return min([since - series.timeframe.ms, *entries])
+
 
 def plan_run(
     ledger: Ledger,
@@ -107,7 +116,7 @@ def plan_run(
     candles, moments = {}, set[UtcMs]()
     for one in standing.followed:
         since = standing.since(one, now)
-        candles[one] = read_candles(one, since - one.timeframe.ms, now)
+        candles[one] = read_candles(one, standing.first_needed(one, since), now)
         closes = candles[one].close_ms
         moments.update(closes[(closes > since) & (closes <= now)].tolist())
     dated = _dated(standing.unanswered, frozenset(standing.followed), standing.clock, now)
@@ -116,7 +125,10 @@ def plan_run(
         grids={one: grid for one, grid in standing.grids.items() if grid is not None},
         max_open_positions=max_open_positions,
     )
-    return Plan(standing.clock, candles, tuple(sorted(moments | set(dated))), dated, limits)
+    looked_at = ((one, changed(one, candles[one.series])) for one in standing.held)
+    under = tuple((one, now_there) for one, now_there in looked_at if now_there is not None)
+    ahead = tuple(sorted(moments | set(dated)))
+    return Plan(standing.clock, candles, ahead or ((now,) if under else ()), dated, limits, under)
 
 
 def engaged(tx: Tx, mode: Mode, account: str) -> tuple[Series, ...]:

@@ -103,6 +103,39 @@ def unwatched_positions(
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeFacts:
+    """Candles that changed under an open position, as the positions job noted it.
+
+    bars_late    how many came late; 0: some were corrected
+    outcome      the rule that ended the position; `held`: none did
+    exit_price   what it ended at, as text; None while it is held
+    """
+
+    position_id: str
+    key: str
+    bars_late: int
+    outcome: str
+    exit_price: str | None
+
+
+def candles_changed(changes: Sequence[ChangeFacts]) -> tuple[Noticed, ...]:
+    """What was recorded of these positions until then was made of other candles: a person must know."""
+    return tuple(_changed(one) for one in changes)
+
+
+def _changed(facts: ChangeFacts) -> Noticed:
+    what = f"{facts.bars_late} candles came late" if facts.bars_late else "candles were corrected"
+    became = (
+        "it is held on"
+        if facts.exit_price is None
+        else f"{facts.outcome}: it ended at {facts.exit_price} when that was seen"
+    )
+    detail = {"series": facts.key, "bars_late": facts.bars_late, "outcome": facts.outcome}
+    message = f"{what} under this open position of {facts.key}; {became}"
+    return Noticed("candle_changed", Severity.HIGH, facts.position_id, message, detail)
+
+
+@dataclass(frozen=True, slots=True)
 class SignalFacts:
     """Signals of a series over the newest bars: moment and sign (+1 long, -1 short, 0 refused)."""
 

@@ -23,7 +23,7 @@ from sereno.ops.logs import Redactor
 from sereno.ops.run import Outcome, Run
 from sereno.ops.served import correct_ledger
 from sereno.ops.steps.tell import tell_waiting
-from sereno.ops.watched import slack_ms, unwatched
+from sereno.ops.watched import changed_under, slack_ms, unwatched
 from sereno.store.ledger import equity, findings, positions, runs
 from sereno.store.ledger import signals as kept_signals
 from sereno.store.ledger.runs import JobRun, RunStatus
@@ -80,6 +80,7 @@ def look(desk: Desk, now: UtcMs) -> tuple[Noticed, ...]:
         cycles = runs.latest(tx, COLLECTOR, CYCLES_SEEN, mode=desk.mode)
         entries = entry_facts(tx, desk.mode, desk.account, now)
         alone = unwatched(desk, tx, now)
+        retold = changed_under(desk, tx, now - DAY_MS)
     settle_ms = round(settings.candles.settle_s * 1000)
     ok, failed = _counts(cycle, of=len(series))
     return (
@@ -87,6 +88,7 @@ def look(desk: Desk, now: UtcMs) -> tuple[Noticed, ...]:
             series, now=now, stale_after_bars=settings.candles.stale_after_bars, settle_ms=settle_ms
         ),
         *alone,
+        *retold,
         *checks.signal_drought(signal_facts, now=now, drought_bars=limits.drought_bars),
         *checks.one_sided(signal_facts, limits=limits),
         *checks.old_models(_model_facts(desk), now=now, max_age_days=settings.models.max_age_days),

@@ -17,7 +17,7 @@ from sereno.store.ledger.door import Ledger, make_engine, sqlite_error, translat
 if TYPE_CHECKING:
     from sereno.core.settings.sections import LedgerSettings
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 HEAD = REVISIONS[-1]
 _PAUSE_S = 0.02
 _DRIVERS = {

@@ -57,6 +57,7 @@ class PositionColumns(TypedColumns):
     pnl_quote = Column(Exact)
     horizon_bars = Column(whole)
     trail_quote = Column(Exact)
+    candles_digest = Column(Text)
 
 
 table = Table(
