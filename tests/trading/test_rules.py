@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sereno.core import position_rules
-from sereno.core.candle import Candles
+from sereno.core.candle import Candle, Candles
 from sereno.core.money import money, round_money
 from sereno.core.order import ExitReason
 from sereno.core.settings.sections import BarrierSettings, CostSettings, RiskSettings, SignalSettings
@@ -130,13 +130,62 @@ def test_trap_a12_14_a_position_always_ends_by_the_horizon() -> None:
 def test_trap_a30_4_b12_9_r4_size_is_the_loss_at_the_stop() -> None:
     book = rulebook(HOURLY.timeframe, GRID, **Slices(risk=RiskSettings(max_position_frac=1.0)).words())
     lots = rules.lots_of(10_000.0, 100.0, 2.0, 0.0, book)
-    assert rules.quantity_of(lots, book) * 2.0 == pytest.approx(100.0)  # one per cent of 10,000
+    loss = 2.0 + 0.0002 * (100.0 + 102.0) + 0.001 * (99.98 + 102.0204)  # slippage and fee of both fills
+    assert rules.loss_at_stop(100.0, 2.0, book) == pytest.approx(loss)
+    assert rules.quantity_of(lots, book) * loss == pytest.approx(100.0, abs=2e-5)  # one per cent of 10,000
+    free = rulebook(
+        HOURLY.timeframe, GRID, **Slices(costs=CostSettings(fee_bps=0.0, slippage_bps=0.0)).words()
+    )
+    assert rules.loss_at_stop(100.0, 2.0, free) == pytest.approx(2.0)
     capped = rules.lots_of(10_000.0, 100.0, 0.01, 0.0, book)
     assert rules.quantity_of(capped, book) * 100.0 == pytest.approx(10_000.0)
     shared = rules.lots_of(10_000.0, 100.0, 0.01, 9_000.0, book)
     assert rules.quantity_of(shared, book) * 100.0 == pytest.approx(1_000.0)
     assert rules.lots_of(10_000.0, 100.0, 0.01, 10_500.0, book) == 0
     assert rules.lots_of(-5.0, 100.0, 1.0, 0.0, book) == 0
+
+
+@settings(max_examples=60, derandomize=True, deadline=None)
+@given(
+    price=st.floats(0.01, 90_000.0),
+    stop_frac=st.floats(0.001, 0.2),
+    equity=st.floats(100.0, 1e7),
+    fee_bps=st.floats(0.0, 60.0),
+    slippage_bps=st.floats(0.0, 30.0),
+    risk_frac=st.floats(0.001, 0.02),
+    sign=st.sampled_from([1, -1]),
+)
+def test_a_stop_without_a_gap_never_costs_more_than_was_risked(
+    price: float,
+    stop_frac: float,
+    equity: float,
+    fee_bps: float,
+    slippage_bps: float,
+    risk_frac: float,
+    sign: int,
+) -> None:
+    """With 24 bps a round trip and a stop 2 % away it cost 1.12 % where 1 % was set."""
+    price, equity = round_money(price), round_money(equity)
+    slices = Slices(
+        barriers=BarrierSettings(stop_atr=1.0, target_atr=3.0),
+        costs=CostSettings(fee_bps=fee_bps, slippage_bps=slippage_bps),
+        risk=RiskSettings(risk_per_trade_frac=risk_frac, max_position_frac=1.0, max_exposure_frac=3.0),
+    )
+    through = price * (1.0 - sign * 1.5 * stop_frac)
+    reach = (max(price, through), min(price, through))
+    rows = [(price, price, price, price), (price, *reach, through), (through,) * 4]
+    candles = Candles.of(
+        HOURLY.timeframe, (Candle(START + k * HOUR_MS, *row, 1.0) for k, row in enumerate(rows))
+    )
+    side, atr = np.array([sign, 0, 0], dtype=np.int8), np.full(3, price * stop_frac)
+    book = rulebook(HOURLY.timeframe, GRID, **slices.words())
+    trades, _ = run(candles, side, atr, book, initial_equity=equity)
+    for pnl, quantity in zip(trades.pnl, trades.quantity, strict=True):
+        grid = 1e-8 * (4.0 + 4.0 * quantity)  # prices, fees and result lie on the money grid
+        assert -pnl <= risk_frac * equity + grid
+        lot_and_side = 2.0 * price * (stop_frac + 0.02) * float(GRID.quantity_step)
+        if quantity * price < 0.99 * equity:
+            assert -pnl >= 0.98 * risk_frac * equity - grid - lot_and_side, "and hardly less"
 
 
 @settings(max_examples=60, derandomize=True, deadline=None)

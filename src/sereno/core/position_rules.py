@@ -77,9 +77,14 @@ def net_quote(
     return round_money(gross(sign, entry, price, quantity) - entry_fee - exit_fee)
 
 
+def net_unit(sign: int, entry: float, price: float, fee_frac: float) -> float:
+    """Result of a round trip of one unit of base between two fills net of both fees, in quote."""
+    return sign * (price - entry) - fee_frac * (entry + price)
+
+
 def net_frac(sign: int, entry: float, price: float, fee_frac: float) -> float:
-    """Result of a round trip between two fills net of both fees, a fraction of the entry."""
-    return (sign * (price - entry) - fee_frac * (entry + price)) / entry
+    """The same as a fraction of the entry."""
+    return net_unit(sign, entry, price, fee_frac) / entry
 
 
 def bar_exit(
@@ -157,6 +162,7 @@ RULES = (
     fee,
     gross,
     net_quote,
+    net_unit,
     net_frac,
     bar_exit,
     bar_outcome,

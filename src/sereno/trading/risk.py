@@ -1,6 +1,6 @@
 """The risk gate: the only maker of `ApprovedOrder`. Entries may be refused; exits always pass.
 
-Size follows from the distance to the stop, then the notional caps; `risk_limits` keeps the account's
+Size follows from the loss at the stop, costs included, then the notional caps; `risk_limits` keeps the account's
 standing with its loss limits.
 """
 

@@ -18,7 +18,7 @@ from sereno.core import compiled, position_rules, timeframe
 from sereno.core.instrument import InstrumentRules
 from sereno.core.money import round_money
 from sereno.core.order import ExitReason
-from sereno.core.position_rules import STOP, TARGET, TIME, TRAILING
+from sereno.core.position_rules import STOP, TARGET, TIME, TRAILING, net_unit
 from sereno.core.settings.sections import BarrierSettings, CostSettings, RiskSettings, SignalSettings
 from sereno.core.timeframe import DAY_MS, Timeframe
 
@@ -111,14 +111,28 @@ def rulebook(
     )
 
 
+def loss_at_stop(price: float, stop_distance: float, book: Rulebook) -> float:
+    """Quote that a unit of base loses between an entry at a price and its stop, fees and slippage included.
+
+    That of a short, which loses a trace more than a long: so a size is known before the side is. The fills are
+    not put on the money grid, which a lot does not feel and the backtest's loop would.
+    """
+    entry = price * (1.0 - book.slippage_frac)
+    stop = (price + stop_distance) * (1.0 + book.slippage_frac)
+    return -net_unit(-1, entry, stop, book.fee_frac)
+
+
 def lots_of(equity: float, price: float, stop_distance: float, used_notional: float, book: Rulebook) -> int:
-    """Whole lots so that the stop costs `risk_frac` of equity, within the notional caps; 0 is none.
+    """Whole lots so that the stop costs `risk_frac` of equity at most, within the notional caps; 0 is none.
 
     used_notional  quote already committed to other positions and pending entries
     """
     if equity <= 0.0 or stop_distance <= 0.0 or price <= 0.0:
         return 0
-    by_risk = book.risk_frac * equity / stop_distance
+    loss = loss_at_stop(price, stop_distance, book)
+    if not loss > 0.0:  # nor NaN, which a price without bounds gives
+        return 0
+    by_risk = book.risk_frac * equity / loss
     by_position = book.max_position_frac * equity / price
     by_exposure = (book.max_exposure_frac * equity - used_notional) / price
     raw = min(by_risk, by_position, by_exposure)
@@ -240,6 +254,7 @@ def _counted(standing: Standing, streak: int) -> Standing:
 
 
 RULES = (
+    loss_at_stop,
     lots_of,
     quantity_of,
     is_fine_enough,

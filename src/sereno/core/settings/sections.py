@@ -244,7 +244,7 @@ class RiskSettings(Section):
 
     initial_equity_quote: Decimal = Field(Decimal(10_000), gt=0, description="paper account at its start")
     risk_per_trade_frac: float = Field(
-        0.01, gt=0, le=0.02, description="loss at the stop as a share of equity"
+        0.01, gt=0, le=0.02, description="loss at the stop, costs included, as a share of equity"
     )
     max_position_frac: float = Field(
         0.5, gt=0, le=1, description="largest notional of one instrument as a share of equity"
