@@ -6,6 +6,7 @@ from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
 
+from sereno.core.errors import StopTrading
 from sereno.core.files import JsonObject, replace_json
 from sereno.core.instrument import Series
 from sereno.core.mode import Mode
@@ -13,6 +14,7 @@ from sereno.core.order import PAPER_ACCOUNT, EquityPoint, Position
 from sereno.core.risk import RiskState
 from sereno.core.timeframe import UtcMs, iso
 from sereno.store.ledger import Ledger, equity, positions, risk_state
+from sereno.trading.risk import AccountView, RiskReason, standing
 from sereno.trading.statistics import by_quote
 
 HISTORY_LIMIT = 5000
@@ -23,37 +25,45 @@ def export_account(
 ) -> tuple[Path, ...]:
     """Write `risk_state_<mode>_<account>.json` and one `performance_history_<slug>_<timeframe>.json` a series.
 
-    An unreadable risk state raises StopTrading before anything is written.
+    An unreadable risk state is written as that, and raises StopTrading after all else is written.
     """
+    fault: StopTrading | None = None
+    state: RiskState | None = None
     with ledger.read() as tx:
-        state = risk_state.load(tx, mode, account)
+        try:
+            state = risk_state.load(tx, mode, account)
+        except StopTrading as cause:
+            fault = cause
         point = equity.latest(tx, mode, account)
-        trips = positions.recent(tx, mode, account, HISTORY_LIMIT)
         first = equity.first(tx, mode, account)
         open_now = len(positions.open(tx, mode, account))
+        traded = positions.series(tx, mode, account)
     written = [folder / f"risk_state_{mode}_{account}.json"]
-    replace_json(written[0], risk_json(state, point, open_now, now=now))
+    equity_quote = None if point is None else point.equity_quote
+    view = AccountView(mode, account, equity_quote, state, state_is_unreadable=fault is not None)
+    replace_json(written[0], risk_json(view, point, open_now, now=now))
     initial = Decimal(0) if first is None else first.balance_quote
-    for series in sorted({trip.series for trip in trips}):
-        path = folder / f"performance_history_{series.instrument.slug}_{series.timeframe}.json"
-        replace_json(path, history_json(series, [t for t in trips if t.series == series], initial, now=now))
-        written.append(path)
+    for series in traded:
+        with ledger.read() as tx:
+            trips = positions.of_series(tx, mode, account, series)
+        written.append(folder / f"performance_history_{series.instrument.slug}_{series.timeframe}.json")
+        of = {"mode": mode.value, "account": account}
+        replace_json(written[-1], of | history_json(series, trips, initial, now=now))
+    if fault is not None:
+        raise fault
     return tuple(written)
 
 
-def risk_json(
-    state: RiskState | None, point: EquityPoint | None, open_positions: int, *, now: UtcMs
-) -> JsonObject:
-    """Where the account stands. Money is text: exact. Missing is null."""
-    equity_quote = None if point is None else point.equity_quote
+def risk_json(view: AccountView, point: EquityPoint | None, open_positions: int, *, now: UtcMs) -> JsonObject:
+    """Where the account stands. Money is text: exact. Missing is null, and `fault` says what cannot be read."""
+    state, equity_quote = view.state, view.equity
     return {
         "exported": iso(now),
         "equity_quote": _text(equity_quote),
         "balance_quote": None if point is None else _text(point.balance_quote),
         "open_positions": open_positions,
-        "entries_allowed": state is not None
-        and state.blocked_reason is None
-        and (state.paused_until_ms is None or state.paused_until_ms <= now),
+        "entries_allowed": standing(view, now) is None,
+        "fault": RiskReason.STATE_UNREADABLE.value if view.state_is_unreadable else None,
         "state": None
         if state is None
         else {
@@ -78,15 +88,19 @@ def risk_json(
 def history_json(
     series: Series, trips: list[Position], initial_equity_quote: Decimal, *, now: UtcMs
 ) -> JsonObject:
-    """Round trips of one series, oldest first, and their figures per quote currency."""
-    ordered = sorted(trips, key=lambda trip: (trip.entry_ms, trip.position_id))
-    figures = by_quote(ordered, initial_equity_quote=initial_equity_quote)
+    """The newest round trips of one series, oldest first; the figures per quote currency are of all of them.
+
+    trips  all there were, by entry
+    """
+    figures = by_quote(trips, initial_equity_quote=initial_equity_quote)
+    kept = trips[-HISTORY_LIMIT:]
     return {
         "exported": iso(now),
         "symbol": series.instrument.symbol,
         "timeframe": series.timeframe.value,
         "figures": {quote: asdict(value) for quote, value in figures.items()},
-        "trades": [_trip(trip) for trip in ordered],
+        "trades_left_out": len(trips) - len(kept),
+        "trades": [_trip(trip) for trip in kept],
     }
 
 

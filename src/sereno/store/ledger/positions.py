@@ -133,6 +133,21 @@ def recent(tx: Tx, mode: Mode, account: str, limit: int = 50, closed_only: bool 
     return sorted(found, key=lambda one: (one.exit_ms or 0, one.series), reverse=True)
 
 
+def series(tx: Tx, mode: Mode, account: str) -> list[Series]:
+    """Every series that ever had one."""
+    c = table.c
+    wanted = select(c.instrument, c.timeframe).where(c.mode == mode, c.account == account).distinct()
+    return sorted(Series(row.instrument, row.timeframe) for row in tx.execute(wanted).all())
+
+
+def of_series(tx: Tx, mode: Mode, account: str, one: Series) -> list[Position]:
+    """All of one series, by entry, oldest first."""
+    c = table.c
+    there = (c.instrument == one.instrument) & (c.timeframe == one.timeframe)
+    wanted = select(table).where(c.mode == mode, c.account == account, there)
+    return _positions(tx, wanted.order_by(c.entry_ms, c.position_id))
+
+
 def first(tx: Tx, mode: Mode, account: str) -> Position | None:
     """The oldest one of all."""
     c = table.c
