@@ -61,3 +61,17 @@ def test_a_ban_of_one_run_holds_for_the_next(tmp_path: Path) -> None:
 
     with pytest.raises(TryLater, match=r"venue\.quiet"):
         asyncio.run(ask())
+
+
+def test_a_lake_that_is_gone_is_not_begun_anew_by_who_starts(tmp_path: Path) -> None:
+    settings = simulated(tmp_path, mode="paper")
+    place = Path(Desk(settings).lake.where)
+    place.rename(tmp_path / "away")
+    for _ in range(2):
+        with pytest.raises(FixConfig, match=r"lake\.unmarked"):
+            _ = Desk(settings).lake
+    assert not place.exists()
+    elsewhere = simulated(tmp_path, mode="paper", lake={"url": str(tmp_path / "other")})
+    assert Desk(elsewhere).lake.where == str(tmp_path / "other")
+    (tmp_path / "away").rename(place)
+    Desk(settings).lake.ping()

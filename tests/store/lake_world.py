@@ -73,10 +73,17 @@ def bucket_address() -> str:
         return address
 
 
+def folder_of_objects(folder: Path) -> LocalObjects:
+    """An empty local store, ready to be written to."""
+    made = LocalObjects(folder)
+    made.found()
+    return made
+
+
 def open_objects(kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Objects:
     """An empty store of this kind."""
     if kind == "local":
-        return LocalObjects(folder / "lake")
+        return folder_of_objects(folder / "lake")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -382,6 +383,45 @@ def test_trap_a30_18_data_without_a_mark_are_not_taken_for_real(lake: Lake, obje
         lake_on(objects)
     with pytest.raises(FixConfig, match=r"lake\.unmarked"):
         lake.ping()
+
+
+@pytest.mark.parametrize("empty", [False, True], ids=["moved away", "unmounted"])
+def test_a_lake_that_vanishes_is_not_begun_anew_by_who_runs(tmp_path: Path, *, empty: bool) -> None:
+    place = tmp_path / "lake"
+    lake = lake_on(LocalObjects(place))
+    append(lake, candles(3))
+    place.rename(tmp_path / "away")
+    if empty:
+        place.mkdir()  # the bare mount point
+    gap = Gap(at(10), at(11), "venue")
+    for write in (
+        lambda: append(lake, candles(5)),
+        lambda: append(lake, candles(5, timeframe=Timeframe.D1), series=Series(BTC, Timeframe.D1)),
+        lambda: lake.record_gap(HOURLY, gap),
+        lambda: lake.verify(HOURLY),
+        lake.prove_writable,
+    ):
+        with pytest.raises(FixConfig, match=r"lake\.unmarked"):
+            write()
+    assert list(tmp_path.rglob("lake/*")) == []
+    if empty:
+        place.rmdir()
+    (tmp_path / "away").rename(place)
+    append(lake, candles(5))
+    lake.prove_writable()
+    assert len(lake_on(LocalObjects(place)).candles(HOURLY)) == 5
+
+
+def test_what_the_remedy_says_mends_a_lost_mark(lake: Lake, objects: Objects) -> None:
+    append(lake, candles(3))
+    objects.move("lake.json", "elsewhere")
+    with pytest.raises(FixConfig) as refusal:
+        append(lake, candles(5))
+    told = re.search(r"\{.*\}", refusal.value.remedy)
+    assert told
+    objects.put("lake.json", told[0].encode())
+    append(lake, candles(5))
+    assert len(lake_on(objects).candles(HOURLY)) == 5
 
 
 @pytest.mark.parametrize("mark", [b"", b"{}", b"[]", b'{"origin":"else"}', b"\xff"])

@@ -15,7 +15,15 @@ from sereno.store import objects as objects_module
 from sereno.store import objects_s3
 from sereno.store.objects import LocalObjects, Objects
 from sereno.store.objects_s3 import S3Objects
-from tests.store.lake_world import STORES, Countdown, Killed, bucket_address, mortal_disk, open_objects
+from tests.store.lake_world import (
+    STORES,
+    Countdown,
+    Killed,
+    bucket_address,
+    folder_of_objects,
+    mortal_disk,
+    open_objects,
+)
 
 
 @pytest.fixture(params=STORES)
@@ -129,6 +137,26 @@ def test_another_process_holding_the_lock_is_waited_for_and_then_reported(
     os.close(handle)
 
 
+def test_a_folder_that_vanished_is_not_made_again(tmp_path: Path) -> None:
+    store = folder_of_objects(tmp_path / "lake")
+    store.put("a/b", b"x")
+    (tmp_path / "lake").rename(tmp_path / "away")
+    for write in (
+        lambda: store.put("a/b", b"y"),
+        lambda: store.put("c", b"y"),
+        lambda: store.move("a/b", "c/b"),
+    ):
+        with pytest.raises(FixConfig, match=r"lake\.gone"):
+            write()
+    with pytest.raises(FixConfig, match=r"lake\.gone"), store.lock("a/writer"):
+        pass
+    assert store.get("a/b") is None
+    assert not (tmp_path / "lake").exists()
+    (tmp_path / "away").rename(tmp_path / "lake")
+    store.put("a/b", b"y")
+    assert bytes_of(store, "a/b") == b"y"
+
+
 @pytest.mark.parametrize("key", ["../x", "/etc/x", "a/../../x", ""])
 def test_keys_stay_inside_the_folder(tmp_path: Path, key: str) -> None:
     with pytest.raises(ValueError):
@@ -139,14 +167,14 @@ def test_a_kill_at_any_system_call_leaves_the_old_or_the_new_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counting = Countdown()
-    counted = LocalObjects(tmp_path / "count")
+    counted = folder_of_objects(tmp_path / "count")
     counted.put("a/b", b"old")
     with monkeypatch.context() as patch:
         mortal_disk(patch, counting)
         counted.put("a/b", b"new bytes")
     assert counting.steps >= 4
     for point in range(counting.steps):
-        store = LocalObjects(tmp_path / str(point))
+        store = folder_of_objects(tmp_path / str(point))
         store.put("a/b", b"old")
         with monkeypatch.context() as patch:
             mortal_disk(patch, Countdown(point))

@@ -72,6 +72,19 @@ def test_a_lake_that_takes_no_writes_fails_until_it_does(desk: Desk, client: Tes
     assert client.get("/health").status_code == 200
 
 
+def test_a_lake_that_vanished_is_told_at_once_and_left_alone(desk: Desk, client: TestClient) -> None:
+    assert client.get("/health").status_code == 200
+    away = desk.paths.lake.with_name("away")
+    desk.paths.lake.rename(away)
+    for _ in range(2):
+        answer = client.get("/health")
+        assert answer.status_code == 503
+        assert "lake.unmarked" in answer.json()["reasons"][0]
+    assert not desk.paths.lake.exists()
+    away.rename(desk.paths.lake)
+    assert client.get("/health").status_code == 200
+
+
 def test_the_beat_is_no_part_of_the_lakes_data(desk: Desk) -> None:
     known = desk.lake.series()
     look(desk)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from sereno.core.clock import Clock, SimClock, WallClock
 from sereno.core.errors import FixConfig
+from sereno.core.files import replace_file
 from sereno.core.instrument import Instrument, Series
 from sereno.core.mode import Mode
 from sereno.core.order import PAPER_ACCOUNT
@@ -65,12 +67,21 @@ class Desk:
 
     @cached_property
     def lake(self) -> Lake:
-        """Where candles and facts are kept; a simulated one refuses real data, and the reverse."""
+        """Where candles and facts are kept; a simulated one refuses real data, and the reverse.
+
+        Raises FixConfig too when it is gone from where it lay before.
+        """
         from sereno.store.lake import open_lake
         from sereno.store.lake_words import Origin
 
         origin = Origin.REAL if self._world_is_real else Origin.SYNTHETIC
-        return open_lake(lake_settings(self.settings), self.paths.lake, origin=origin)
+        note = self.paths.lake_note
+        known_at = note.read_text() if note.is_file() else ""
+        lake = open_lake(lake_settings(self.settings), self.paths.lake, origin=origin, known_at=known_at)
+        if lake.where != known_at:
+            with suppress(OSError):  # who may only read needs no note; a full disk the lake itself will tell
+                replace_file(note, lake.where)
+        return lake
 
     @cached_property
     def registry(self) -> Registry:

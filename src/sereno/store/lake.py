@@ -41,14 +41,19 @@ _MONTHS_AT_ONCE = 6
 
 
 class Lake:
-    """All candles and facts of one desk. Any number of readers; writers of one series take turns."""
+    """All candles and facts of one desk. Any number of readers; writers of one series take turns.
 
-    def __init__(self, objects: Objects, *, origin: Origin) -> None:
+    known   a lake was here before: a place that is empty now is not begun anew
+    """
+
+    def __init__(self, objects: Objects, *, origin: Origin, known: bool = False) -> None:
         self.origin = origin
         self._objects = objects
         self._tables = Tables()
         self._shelves: dict[str, Shelf] = {}
-        lake_mark.make(objects, origin)
+        if not known:
+            lake_mark.make(objects, origin)
+        self.ping()
 
     @property
     def where(self) -> str:
@@ -60,7 +65,8 @@ class Lake:
         lake_mark.check(self._objects, self.origin)
 
     def prove_writable(self) -> None:
-        """Replace one small object; raises what the store raises when it does not let."""
+        """Replace one small object; raises as `ping` does, and what the store raises when it does not let."""
+        self.ping()
         self._objects.put(lake_mark.BEAT, b"{}")
 
     # candles
@@ -244,7 +250,7 @@ class Lake:
 
     def _shelf(self, folder: str, shape: lake_table.Shape) -> Shelf:
         if folder not in self._shelves:
-            self._shelves[folder] = Shelf(self._objects, folder, shape, self._tables)
+            self._shelves[folder] = Shelf(self._objects, folder, shape, self._tables, self.ping)
         return self._shelves[folder]
 
     def _forget_found(self, series: Series, shelf: Shelf) -> None:
@@ -260,20 +266,27 @@ class Lake:
         shelf.forget_lost(still_lost)
 
 
-def open_lake(settings: LakeSettings, folder: Path, *, origin: Origin) -> Lake:
+def open_lake(settings: LakeSettings, folder: Path, *, origin: Origin, known_at: str = "") -> Lake:
     """The lake at `settings.url`, or in `folder` when that is empty.
 
-    Raises FixConfig for an address that is neither a folder nor s3://, and for a lake of another origin.
+    known_at   where it lay when it was last open: there no new one is begun
+
+    Raises FixConfig for an address that is neither a folder nor s3://, for a lake of another origin, and for
+    one that is gone.
     """
+    objects = _objects_at(settings, folder)
+    return Lake(objects, origin=origin, known=objects.where == known_at)
+
+
+def _objects_at(settings: LakeSettings, folder: Path) -> Objects:
     url = settings.url
     if url.startswith("s3://"):
         from sereno.store.objects_s3 import S3Objects
 
-        objects = S3Objects(url, endpoint=settings.s3_endpoint, region=settings.s3_region)
-        return Lake(objects, origin=origin)
+        return S3Objects(url, endpoint=settings.s3_endpoint, region=settings.s3_region)
     if "://" in url:
         raise FixConfig("lake.url", remedy="write a folder or s3://bucket/prefix", url=url)
-    return Lake(LocalObjects(Path(url).expanduser() if url else folder), origin=origin)
+    return LocalObjects(Path(url).expanduser() if url else folder)
 
 
 def _append_months(shelf: Shelf, months: list[tuple[str, pl.DataFrame]], now: UtcMs) -> Appended:

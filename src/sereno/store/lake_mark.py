@@ -14,13 +14,13 @@ BEAT = "beat.json"
 
 
 def make(objects: Objects, origin: Origin) -> None:
-    """Mark a new lake, check an old one. Raises FixConfig as `check` does."""
+    """Mark a lake that is new."""
     if objects.get(MARKER) is None:
+        objects.found()
         with objects.lock("lake"):
             unmarked = objects.get(MARKER) is None
             if unmarked and not objects.keys("candles") and not objects.keys("facts"):
-                objects.put(MARKER, json.dumps({"format": 1, "origin": origin.value}).encode())
-    check(objects, origin)
+                objects.put(MARKER, _mark(origin).encode())
 
 
 def check(objects: Objects, origin: Origin) -> None:
@@ -31,7 +31,12 @@ def check(objects: Objects, origin: Origin) -> None:
     except (ValueError, KeyError, TypeError):
         found = None
     if found is None:
-        raise FixConfig("lake.unmarked", remedy=f"{MARKER} is gone or broken: mend it", where=objects.where)
+        raise FixConfig(
+            "lake.unmarked",
+            remedy=f"{MARKER} is not there or broken: mount the lake's disk or move its folder back; if all the "
+            f"rest is there, put {_mark(origin)} into that file (docs/howto/lost-lake.md)",
+            where=objects.where,
+        )
     if found is not origin:
         raise FixConfig(
             "lake.other_origin",
@@ -40,3 +45,7 @@ def check(objects: Objects, origin: Origin) -> None:
             holds=found.value,
             wanted=origin.value,
         )
+
+
+def _mark(origin: Origin) -> str:
+    return json.dumps({"format": 1, "origin": origin.value})

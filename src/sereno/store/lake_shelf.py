@@ -29,13 +29,19 @@ _LOOKS = 3
 
 
 class Shelf:
-    """The files of one series, or of one kind of fact about one instrument."""
+    """The files of one series, or of one kind of fact about one instrument.
 
-    def __init__(self, objects: Objects, folder: str, shape: Shape, tables: Tables) -> None:
+    prove   raises when this is no lake of ours; asked before anything is written
+    """
+
+    def __init__(
+        self, objects: Objects, folder: str, shape: Shape, tables: Tables, prove: Callable[[], None]
+    ) -> None:
         self.folder = folder
         self.shape = shape
         self._objects = objects
         self._tables = tables
+        self._prove = prove
         self._digests: dict[str, tuple[Stamp, str]] = {}
         self._parsed: tuple[bytes, Manifest] = (b"", Manifest())
         self._swept = False
@@ -189,6 +195,8 @@ class Shelf:
     # settling, under the lock
 
     def _lock(self) -> AbstractContextManager[None]:
+        """All writes happen under it. Its open file then keeps the disk from being unmounted."""
+        self._prove()
         return self._objects.lock(f"{self.folder}/writer")
 
     def _recovered(self) -> Manifest:

@@ -6,6 +6,7 @@ The contract that the lake builds on, and that one battery checks for every impl
     get     bytes of one moment, never half of a replacement
     stamp   comes with the bytes: equal stamps, equal bytes; None when only reading can tell
     lock    one holder of a name among threads and, on a local folder, among processes
+    found   nothing else makes the place itself: one that vanished is not made again by a put
 
 S3 has no lock across hosts: there one process at a time collects, which the job's lease sees to.
 """
@@ -56,6 +57,10 @@ class Objects(Protocol):
         """Address for people."""
         ...
 
+    def found(self) -> None:
+        """Make the place, if it is not there."""
+        ...
+
     def get(self, key: str) -> Stored | None:
         """The object, or None if there is none."""
         ...
@@ -97,6 +102,9 @@ class LocalObjects:
         if not parts or PurePosixPath(key).is_absolute() or ".." in parts:
             raise ValueError(f"{key!r} is no relative path inside the store")
         return self._root.joinpath(*parts)
+
+    def found(self) -> None:
+        self._make(self._root)
 
     def get(self, key: str) -> Stored | None:
         try:
@@ -156,6 +164,13 @@ class LocalObjects:
         """Make `folder` so that its own name survives a power cut too."""
         if folder in self._known and folder.is_dir():
             return
+        if not self._root.is_dir():
+            raise FixConfig("lake.gone", remedy="mount its disk, or move its folder back", where=self.where)
+        self._make(folder)
+        self._known.add(folder)
+
+    @staticmethod
+    def _make(folder: Path) -> None:
         missing = [path for path in (folder, *folder.parents) if not path.exists()]
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -163,7 +178,6 @@ class LocalObjects:
                 sync(path.parent)
         except OSError as cause:
             _translate(cause, folder.name)
-        self._known.add(folder)
 
 
 def _settled(stat: os.stat_result) -> Stamp | None:

@@ -34,6 +34,9 @@ class S3Objects:
     def where(self) -> str:
         return self._url
 
+    def found(self) -> None:
+        """Nothing to do: a bucket has no folders."""
+
     def get(self, key: str) -> Stored | None:
         try:
             with self._files.open_input_stream(f"{self._root}/{key}") as stream:

@@ -26,6 +26,11 @@ class Paths:
         return self.root / "lake"
 
     @property
+    def lake_note(self) -> Path:
+        """Where the lake lay when it was last open."""
+        return self.run / "lake.txt"
+
+    @property
     def ledger_file(self) -> Path:
         """SQLite ledger, when no other database is set."""
         return self.root / "ledger.sqlite3"

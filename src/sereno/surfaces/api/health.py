@@ -115,6 +115,7 @@ def _ledger(desk: Desk, beats: Beats) -> Iterator[str]:
 
 
 def _lake(desk: Desk, beats: Beats) -> Iterator[str]:
+    desk.lake.ping()
     if beats.is_due("lake"):
         desk.lake.prove_writable()
         beats.done("lake")
