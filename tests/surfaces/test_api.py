@@ -295,7 +295,17 @@ def test_the_front_page_reads_no_more_of_the_curve_than_it_draws(
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 def test_trap_a30_31_it_is_read_only(client: TestClient, method: str) -> None:
     for path in ("/api/v1/signals", "/api/v1/positions", "/api/v1/models"):
-        assert client.request(method, path).status_code == 405
+        refused = client.request(method, path)
+        assert refused.status_code == 405
+        assert refused.headers["Allow"] == "GET, HEAD"
+
+
+@pytest.mark.parametrize("path", ["/", "/health", "/metrics", "/api/v1/jobs", "/openapi.json", "/nothing"])
+def test_no_answer_is_kept_or_taken_for_another_type(client: TestClient, path: str) -> None:
+    for headers in ({}, {"Host": "evil.example"}):
+        answer = client.get(path, headers=headers)
+        assert answer.headers.get_list("Cache-Control") == ["no-store"]
+        assert answer.headers.get_list("X-Content-Type-Options") == ["nosniff"]
 
 
 def test_trap_b12_18_a30_32_r10_off_loopback_nothing_is_open_without_the_token(tmp_path: Path) -> None:

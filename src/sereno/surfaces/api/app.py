@@ -15,7 +15,7 @@ from sereno.ops.app import Desk
 from sereno.ops.logs import Redactor
 from sereno.surfaces.api import market_routes, page, status_routes, trading_routes
 from sereno.surfaces.api.asked import refuse_unknown
-from sereno.surfaces.api.guards import Counter, Doorkeeper, Heads
+from sereno.surfaces.api.guards import Counter, Crowd, Doorkeeper, Envelope, Heads
 from sereno.surfaces.api.health import Beats
 from sereno.surfaces.api.shapes import ErrorShape
 from sereno.surfaces.metrics import HttpMetrics
@@ -57,8 +57,10 @@ def create_app(desk: Desk) -> FastAPI:
         app.include_router(router)
     _handle_errors(app, Redactor.of(desk.settings))
     app.add_middleware(Heads)
+    app.add_middleware(Crowd)
     app.add_middleware(Doorkeeper, settings=desk.settings.api)
     app.add_middleware(Counter, metrics=http_metrics)
+    app.add_middleware(Envelope)
     return app
 
 
@@ -80,7 +82,8 @@ def _handle_errors(app: FastAPI, redactor: Redactor) -> None:
         assert isinstance(error, HTTPException)
         event, remedy = REFUSALS.get(error.status_code, ("request.refused", error.detail))
         body = {"error": event, "remedy": remedy}
-        return JSONResponse(body, status_code=error.status_code, headers=error.headers)
+        allowed = {"Allow": "GET, HEAD"} if error.status_code == 405 else error.headers
+        return JSONResponse(body, status_code=error.status_code, headers=allowed)
 
     def broken(_request: Request, _error: Exception) -> JSONResponse:
         return JSONResponse({"error": "desk.fault", "remedy": "see the desk's log"}, status_code=500)

@@ -1,4 +1,4 @@
-"""Who may ask: the Host header on loopback, the token elsewhere; and counting what was asked."""
+"""Who may ask: the Host header on loopback, the token elsewhere; how many at once; and counting what was asked."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 UNMATCHED = "unmatched"
+AT_ONCE = 32
+RESERVE = 8
+"""More for these; together as many as the threads that answer (AnyIO's 40)."""
+WATCHED = frozenset({"/health", "/metrics"})
+EVERYWHERE = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
 
 class Doorkeeper:
@@ -70,8 +75,46 @@ async def _refuse(send: Send, status: int, error: str, remedy: str) -> None:
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
+    if status == 503:
+        headers.append((b"retry-after", b"1"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+class Crowd:
+    """Answers so many requests at once and no more; what watches the desk gets through when others do not."""
+
+    def __init__(self, app: AsgiApp) -> None:
+        self._app = app
+        self._running = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if self._running >= AT_ONCE + (RESERVE if scope["path"] in WATCHED else 0):
+            await _refuse(send, 503, "desk.busy", "too many requests at once: try again in a moment")
+            return
+        self._running += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._running -= 1
+
+
+class Envelope:
+    """What stands on every answer: it is of this moment, and of the type that it says."""
+
+    def __init__(self, app: AsgiApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def sealed(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), *EVERYWHERE]}
+            await send(message)
+
+        await self._app(scope, receive, sealed)
 
 
 class Counter:

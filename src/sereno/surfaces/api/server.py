@@ -18,33 +18,20 @@ if TYPE_CHECKING:
     import uvicorn
 
     from sereno.ops.app import Desk
+    from sereno.surfaces.api.guards import AsgiApp
 
 WATCH_S = 0.5
 KEEP_ALIVE_S = 5
-CONCURRENCY = 64
 _log = structlog.get_logger("sereno.api")
 
 
 def serve(desk: Desk, run: Run) -> Outcome:
     """Serve until asked to stop. Raises FixConfig when the address cannot be had."""
-    import uvicorn
-
     from sereno.surfaces.api.app import create_app
 
     listener = listen(desk.settings.api)
     address = url_of(desk.settings.api, listener)
-    config = uvicorn.Config(
-        create_app(desk),
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        lifespan="off",
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=5,
-        limit_concurrency=CONCURRENCY,
-        ws="none",
-    )
-    server = uvicorn.Server(config)
+    server = server_of(create_app(desk))
     told = desk.paths.run / API_ADDRESS
     try:
         write_address(told, address)
@@ -54,6 +41,26 @@ def serve(desk: Desk, run: Run) -> Outcome:
         listener.close()
         remove_address(told)
     return Outcome()
+
+
+def server_of(app: AsgiApp) -> uvicorn.Server:
+    """The server of an application. How much may run at once, `guards.Crowd` says."""
+    import uvicorn
+
+    from sereno.surfaces.api.connection import Connection
+
+    config = uvicorn.Config(
+        app,
+        http=Connection,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=5,
+        ws="none",
+    )
+    return uvicorn.Server(config)
 
 
 async def _serve(server: uvicorn.Server, listener: socket.socket, run: Run) -> None:
