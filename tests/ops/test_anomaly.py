@@ -63,13 +63,31 @@ def test_trap_e4_4_a_dead_signals_loop_is_found(desk: Desk) -> None:
     assert found(desk)["signal_drought"] is Severity.HIGH
 
 
-def test_trap_a12_12_one_sided_signals_are_found(desk: Desk) -> None:
-    series = desk.series[0]
-    first = Timeframe.H1.floor(NOW_MS) - 200 * HOUR_MS
-    with desk.ledger.begin() as tx:
-        for hour in range(100):
-            signals.save(tx, signal_of(series, first + hour * HOUR_MS, Decision.LONG))
-    assert found(desk)["one_sided"] is Severity.WARNING
+@pytest.mark.parametrize(("market", "told"), [("linear", Severity.WARNING), ("spot", None)])
+def test_trap_a12_12_one_sided_signals_are_found(tmp_path: Path, market: str, told: Severity | None) -> None:
+    """On a spot market nothing but longs can be taken."""
+    venue = {"instruments": ["BTC/USDT"], "market": market}
+    with seeded_desk(tmp_path, venue=venue) as desk:
+        series = desk.series[0]
+        first = Timeframe.H1.floor(NOW_MS) - 200 * HOUR_MS
+        with desk.ledger.begin() as tx:
+            for hour in range(100):
+                signals.save(tx, signal_of(series, first + hour * HOUR_MS, Decision.LONG))
+        assert found(desk).get("one_sided") is told
+
+
+@pytest.mark.parametrize(("drought_bars", "told"), [(230, Severity.WARNING), (240, None)])
+def test_a_drought_longer_than_the_signals_that_are_read_is_found(
+    tmp_path: Path, drought_bars: int, told: Severity | None
+) -> None:
+    venue, watch = {"instruments": ["BTC/USDT", "ETH/USDT"]}, {"drought_bars": drought_bars}
+    with seeded_desk(tmp_path, venue=venue, watch=watch) as desk:
+        newest = Timeframe.H1.floor(NOW_MS)
+        with desk.ledger.begin() as tx:
+            for hours in range(235):
+                signals.save(tx, signal_of(desk.series[1], newest - hours * HOUR_MS, Decision.NO_TRADE))
+        noticed = {one.subject: one.severity for one in look(desk, NOW_MS) if one.check == "signal_drought"}
+    assert noticed.get(desk.series[1].key) is told
 
 
 def test_trap_b12_8_a_losing_streak_is_found(desk: Desk) -> None:

@@ -151,7 +151,7 @@ def test_a_runner_takes_its_lease_for_lease_s(tmp_path: Path, lease_s: int, is_f
 def test_the_limits_of_the_watch_reach_the_checks(
     tmp_path: Path, watch: dict[str, float], check: str, severity: str | None
 ) -> None:
-    venue = {"instruments": ["BTC/USDT"]}
+    venue = {"instruments": ["BTC/USDT"], "market": "linear"}
     with seeded_desk(tmp_path, venue=venue, watch=watch) as desk:
         told = {one.check: one.severity.value for one in look(desk, NOW_MS)}
     assert told.get(check) == severity

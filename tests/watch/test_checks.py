@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from sereno.core.settings import Settings, WatchSettings
@@ -68,7 +70,8 @@ def test_what_changed_under_a_position_is_told_with_what_became_of_it() -> None:
 def signals(signs: list[int], *, newest_bars_ago: int = 0) -> SignalFacts:
     last = H1.floor(NOW_MS) - newest_bars_ago * HOUR_MS
     stamped = tuple((last - i * HOUR_MS, sign) for i, sign in enumerate(signs))
-    return SignalFacts(KEY, H1, stamped, stamped[-1][0] if stamped else None)
+    taken = next((at for at, sign in stamped if sign), None)
+    return SignalFacts(KEY, H1, stamped, taken or (stamped[-1][0] if stamped else None))
 
 
 def test_silence_of_the_signals_loop_is_high() -> None:
@@ -90,6 +93,10 @@ def test_one_sided_signals_need_enough_of_them() -> None:
     assert checks.one_sided([signals([1] * 8 + [-1] * 4)], limits=LIMITS) == ()
     (found,) = checks.one_sided([signals([-1] * 12 + [0] * 30)], limits=LIMITS)
     assert "short" in found.message
+
+
+def test_longs_alone_are_no_finding_where_nothing_else_is_possible() -> None:
+    assert checks.one_sided([replace(signals([1] * 12), both_sides=False)], limits=LIMITS) == ()
 
 
 @pytest.mark.parametrize(

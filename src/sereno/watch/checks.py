@@ -137,12 +137,17 @@ def _changed(facts: ChangeFacts) -> Noticed:
 
 @dataclass(frozen=True, slots=True)
 class SignalFacts:
-    """Signals of a series over the newest bars: moment and sign (+1 long, -1 short, 0 refused)."""
+    """Signals of a series over the newest bars: moment and sign (+1 long, -1 short, 0 refused).
+
+    refused_since_ms   moment of the newest that was taken, of the oldest of all if none was
+    both_sides         whether its market can be sold short at all
+    """
 
     key: str
     timeframe: Timeframe
     signs: tuple[tuple[UtcMs, int], ...]
-    collecting_since_ms: UtcMs | None
+    refused_since_ms: UtcMs | None
+    both_sides: bool = True
 
 
 def signal_drought(series: Sequence[SignalFacts], *, now: UtcMs, drought_bars: int) -> tuple[Noticed, ...]:
@@ -158,20 +163,20 @@ def _drought(facts: SignalFacts, now: UtcMs, drought_bars: int) -> Noticed | Non
             "none was ever made" if newest is None else f"the newest is {(now - newest) / bar:.1f} bars old"
         )
         return Noticed("signal_drought", Severity.HIGH, facts.key, f"no signal is made: {said}")
-    taken = max((ts for ts, sign in facts.signs if sign), default=facts.collecting_since_ms)
-    if taken is not None and now - taken > drought_bars * bar:
-        bars = (now - taken) / bar
+    since = facts.refused_since_ms
+    if since is not None and now - since > drought_bars * bar:
+        bars = (now - since) / bar
         message = f"every signal of the last {bars:.0f} bars was refused"
         return Noticed("signal_drought", Severity.WARNING, facts.key, message, {"bars": round(bars, 1)})
     return None
 
 
 def one_sided(series: Sequence[SignalFacts], *, limits: WatchSettings) -> tuple[Noticed, ...]:
-    """Nearly all signals that were taken face the same way."""
+    """Nearly all signals that were taken face the same way, though the other one was open to them."""
     found = []
     for facts in series:
         signs = [sign for _, sign in facts.signs if sign]
-        if len(signs) < limits.one_sided_least:
+        if len(signs) < limits.one_sided_least or not facts.both_sides:
             continue
         longs = sum(sign > 0 for sign in signs)
         share = max(longs, len(signs) - longs) / len(signs)

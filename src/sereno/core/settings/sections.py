@@ -345,7 +345,10 @@ class WatchSettings(Section):
     """From when on the job `anomaly` calls something a finding."""
 
     drought_bars: int = Field(120, ge=1, description="bars without a signal that was taken")
-    one_sided_frac: Frac = Field(0.9, description="share of the signals taken that face one way, above which")
+    one_sided_frac: Frac = Field(
+        0.9,
+        description="share of the signals taken, where shorts are possible, that face one way, above which",
+    )
     one_sided_least: int = Field(8, ge=2, description="fewer signals than this are not judged so")
     drawdown_high_frac: Frac = Field(0.08, description="fall of equity below its peak that is high")
     drawdown_critical_frac: Frac = Field(0.12, description="fall of equity below its peak that is critical")

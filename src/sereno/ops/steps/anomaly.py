@@ -13,7 +13,7 @@ from sereno.core.clock import WallClock
 from sereno.core.errors import SkipThis
 from sereno.core.files import replace_json
 from sereno.core.ids import stable_id
-from sereno.core.instrument import Series
+from sereno.core.instrument import Market, Series
 from sereno.core.timeframe import DAY_MS, UtcMs, iso
 from sereno.ops import retention
 from sereno.ops.entries import entry_facts
@@ -134,9 +134,13 @@ def _series_facts(desk: Desk, series: Series) -> checks.SeriesFacts:
 
 def _signal_facts(desk: Desk, tx: Connection, series: Series) -> checks.SignalFacts:
     found = kept_signals.recent(tx, series, SIGNALS_SEEN, mode=desk.mode)
-    oldest = found[-1].ts if found else None
+    taken = kept_signals.last_taken(tx, series, desk.mode)
     return checks.SignalFacts(
-        series.key, series.timeframe, tuple((s.ts, s.decision.sign) for s in found), oldest
+        series.key,
+        series.timeframe,
+        tuple((s.ts, s.decision.sign) for s in found),
+        taken.ts if taken else kept_signals.first_moment(tx, series, desk.mode),
+        both_sides=series.instrument.market is not Market.SPOT,
     )
 
 
