@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 FAILED = (RunStatus.ERROR, RunStatus.TIMEOUT, RunStatus.ABANDONED)
+CUT_OFF = (RunStatus.ABANDONED, RunStatus.SKIPPED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +70,17 @@ def last_ended(tx: Connection, name: str, mode: Mode) -> JobRun | None:
 
 
 def last_starts(tx: Connection, settings: Settings) -> Mapping[str, UtcMs]:
-    """Desk time of each timed job's newest start."""
-    states = job_states(tx, settings)
-    return {s.job.name: s.last.started_ms for s in states if s.last and not s.job.is_daemon}
+    """Desk time of each timed job's newest start that went on to an end, or still goes on.
+
+    A run that was cut off served no firing; where all were, the job last started at 0.
+    """
+    states = [s for s in job_states(tx, settings) if s.last and not s.job.is_daemon]
+    return {s.job.name: _last_served(tx, s.job.recorded_as, settings.mode) for s in states}
+
+
+def _last_served(tx: Connection, name: str, mode: Mode) -> UtcMs:
+    served = runs.last(tx, name, mode, [status for status in RunStatus if status not in CUT_OFF])
+    return served.started_ms if served else 0
 
 
 def failures(tx: Connection, name: str, mode: Mode) -> int:

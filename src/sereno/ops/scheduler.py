@@ -102,7 +102,7 @@ class Scheduler:
         return tuple(job for job in self.jobs if not job.is_daemon and job.name not in self.disabled)
 
     def prime(self, last_runs: Mapping[str, UtcMs]) -> tuple[Job, ...]:
-        """Take the newest records over and answer the jobs whose firing fell into downtime.
+        """Take the newest records over and answer the jobs whose firing fell into downtime, or was cut off by it.
 
         Each of them is started once, however many firings were missed. A job without any record is
         not: the first pass of `sereno up` has done what it must.
