@@ -107,6 +107,13 @@ def test_drawdown_is_found(desk: Desk) -> None:
     assert found(desk)["drawdown"] is Severity.CRITICAL
 
 
+@pytest.mark.parametrize(("by_ms", "told"), [(2 * HOUR_MS, Severity.CRITICAL), (HOUR_MS // 2, None)])
+def test_an_account_ahead_of_the_clock_is_found(desk: Desk, by_ms: int, told: Severity | None) -> None:
+    with desk.ledger.begin() as tx:
+        equity.add(tx, EquityPoint(NOW_MS + by_ms, desk.mode, "paper", Decimal(10_000), Decimal(0)))
+    assert found(desk).get("account_ahead") is told
+
+
 def test_a_failing_and_an_absent_job_are_found(desk: Desk) -> None:
     with desk.ledger.begin() as tx:
         for i in range(3):

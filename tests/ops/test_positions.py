@@ -7,11 +7,11 @@ from pathlib import Path
 from sereno.core.clock import FixedClock
 from sereno.core.order import OrderStatus
 from sereno.core.signal import Decision
-from sereno.core.timeframe import HOUR_MS
+from sereno.core.timeframe import DAY_MS, HOUR_MS, Timeframe
 from sereno.ops.app import Desk
 from sereno.ops.run import Run
 from sereno.ops.steps.positions import advance, advance_positions
-from sereno.store.ledger import orders, signals
+from sereno.store.ledger import equity, orders, signals
 from tests.surfaces.seeded import NOW_MS, candles, settings_for, signal_of
 
 
@@ -29,3 +29,25 @@ def test_a_signal_that_was_left_behind_is_refused_by_the_job(tmp_path: Path) -> 
         with desk.ledger.read() as tx:
             (order,) = orders.recent(tx, desk.mode, desk.account)
     assert (order.signal_id, order.status) == (old.signal_id, OrderStatus.REFUSED)
+
+
+def test_an_account_is_not_opened_by_a_clock_that_is_ahead(tmp_path: Path) -> None:
+    """A host that has just been started may be a year ahead until it has asked for the time."""
+    ahead = FixedClock(NOW_MS + 365 * DAY_MS)
+    with Desk(settings_for(tmp_path), clock=ahead) as desk:
+        advance(desk)
+        with desk.ledger.read() as tx:
+            assert equity.latest(tx, desk.mode, desk.account) is None
+    with Desk(settings_for(tmp_path), clock=FixedClock(NOW_MS)) as desk:
+        desk.lake.append(desk.series[0], candles(100), source="test", mode=desk.mode, now=NOW_MS)
+        newest = Timeframe.H1.floor(NOW_MS)
+        with desk.ledger.begin() as tx:
+            signals.save(tx, signal_of(desk.series[0], newest, Decision.LONG))
+        desk.clock = ahead
+        advance(desk)
+        with desk.ledger.read() as tx:
+            point = equity.latest(tx, desk.mode, desk.account)
+            (order,) = orders.recent(tx, desk.mode, desk.account)
+    assert point is not None
+    assert point.ts == newest
+    assert order.signal_id

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sereno.core.settings import WatchSettings
-from sereno.core.timeframe import DAY_MS, HOUR_MS, Timeframe, UtcMs
+from sereno.core.timeframe import DAY_MS, HOUR_MS, Timeframe, UtcMs, iso
 from sereno.trading.statistics import drawdowns_frac, losing_streaks
 
 
@@ -238,6 +238,20 @@ def drawdown(
     severity = Severity.CRITICAL if frac > limits.drawdown_critical_frac else Severity.HIGH
     message = f"equity {now:.2f} is {frac:.1%} below its peak {peak:.2f}"
     return (Noticed("drawdown", severity, account, message, {"drawdown_frac": round(frac, 4)}),)
+
+
+def account_ahead(
+    equity_ms: UtcMs | None, *, account: str, now: UtcMs, tolerated_ms: int
+) -> tuple[Noticed, ...]:
+    """An account whose newest equity is of a moment that is still to come: it answers no signal until then."""
+    if equity_ms is None or equity_ms - now <= tolerated_ms:
+        return ()
+    hours = (equity_ms - now) / HOUR_MS
+    message = (
+        f"the account has come to {iso(equity_ms)}, {hours:.1f} h ahead of now: until then it neither enters nor "
+        "refuses. Is the host's clock right?"
+    )
+    return (Noticed("account_ahead", Severity.CRITICAL, account, message, {"ahead_ms": equity_ms - now}),)
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,12 @@ def look(desk: Desk, now: UtcMs) -> tuple[Noticed, ...]:
             limit=settings.risk.losing_streak,
         ),
         *checks.drawdown([(p.ts, float(p.equity_quote)) for p in curve], account=desk.account, limits=limits),
+        *checks.account_ahead(
+            curve[-1].ts if curve else None,
+            account=desk.account,
+            now=now,
+            tolerated_ms=_fastest_ms(desk) + slack_ms(desk),
+        ),
         *entries_blocked(entries),
         *checks.failing_jobs(jobs, failures_high=limits.failures_high),
         *checks.level_changes(_level_changes(cycles, since=now - DAY_MS)),
@@ -190,13 +196,14 @@ def _job_facts(desk: Desk, tx: Connection, job: Job, alive: bool | None, now: Ut
 
 
 def _due(desk: Desk, job: Job, now: UtcMs) -> UtcMs:
-    """The firing before the newest one: that one must have been served by now.
-
-    Under an accelerated clock firings coalesce, and some desk time passes while processes start.
-    """
+    """The firing before the newest one: that one must have been served by now."""
     zone = desk.settings.jobs.timezone
     newest = job.schedule.last_at_or_before(now - slack_ms(desk), zone)
     return job.schedule.last_at_or_before(newest - 1, zone)
+
+
+def _fastest_ms(desk: Desk) -> int:
+    return min(timeframe.ms for timeframe in desk.settings.candles.timeframes)
 
 
 def _finding(one: Noticed, now: UtcMs) -> findings.Finding:

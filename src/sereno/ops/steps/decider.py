@@ -18,6 +18,7 @@ from sereno.features.registry import feature_names, warm_up_bars
 from sereno.market.gaps import ASKED_ONCE
 from sereno.models.serve import Forecaster
 from sereno.ops.steps import missed
+from sereno.ops.steps.positions import open_on_candles
 from sereno.signals import gates
 from sereno.signals.decide import decide
 from sereno.signals.make import Provenance, make_signal, signal_id_of
@@ -29,7 +30,7 @@ from sereno.store.lake_history import History
 from sereno.store.ledger import forecasts, instruments
 from sereno.store.ledger import signals as kept
 from sereno.store.registry import ModelSet
-from sereno.trading.account import account_view, open_account
+from sereno.trading.account import account_view
 from sereno.trading.risk import RiskReason, propose
 from sereno.trading.rules import rulebook
 
@@ -212,13 +213,7 @@ class Decider:
     def _risk(self, series: Series, close: float, atr: float, ts: UtcMs, now: UtcMs) -> RiskVerdict:
         desk, settings = self._desk, self._desk.settings
         if not self._account_is_open:
-            open_account(
-                desk.ledger,
-                mode=desk.mode,
-                account=desk.account,
-                initial_equity_quote=settings.risk.initial_equity_quote,
-                now=now,
-            )
+            open_on_candles(desk, now)
             self._account_is_open = True
         with desk.ledger.read() as tx:
             grid = instruments.rules(tx, series.instrument)

@@ -12,6 +12,7 @@ from sereno.ops.run import Outcome, Run
 from sereno.ops.steps.tell import tell_aside
 
 if TYPE_CHECKING:
+    from sereno.core.timeframe import UtcMs
     from sereno.ops.app import Desk
     from sereno.trading.positions_job import Advanced
 
@@ -40,6 +41,26 @@ def _advance_and_export(desk: Desk) -> Outcome:
     return Outcome(done.moments, details)
 
 
+def open_on_candles(desk: Desk, now: UtcMs) -> None:
+    """Open the account, where there is none yet, at the newest close of a traded candle; without any it waits.
+
+    A host whose clock is ahead has no such candle. An account that was opened by that clock would answer
+    no signal until the true time had come so far.
+    """
+    from sereno.trading.account import open_account
+
+    extents = ((one, desk.lake.extent(one)) for one in desk.series)
+    closes = [extent.last_open_ms + one.timeframe.ms for one, extent in extents if extent is not None]
+    if closes:
+        open_account(
+            desk.ledger,
+            mode=desk.mode,
+            account=desk.account,
+            initial_equity_quote=desk.settings.risk.initial_equity_quote,
+            now=min(now, max(closes)),
+        )
+
+
 def advance(desk: Desk, *, look_back_bars: int | None = LOOK_BACK_BARS) -> Advanced:
     """Bring the paper account up to the newest closed candles, opening it where there is none yet.
 
@@ -48,18 +69,11 @@ def advance(desk: Desk, *, look_back_bars: int | None = LOOK_BACK_BARS) -> Advan
 
     Raises TryLater when another process advances it at this moment.
     """
-    from sereno.trading.account import open_account
     from sereno.trading.positions_job import advance_account
 
     settings = desk.settings
     now = desk.clock.now_ms()
-    open_account(
-        desk.ledger,
-        mode=desk.mode,
-        account=desk.account,
-        initial_equity_quote=settings.risk.initial_equity_quote,
-        now=now,
-    )
+    open_on_candles(desk, now)
     return advance_account(
         desk.ledger,
         desk.lake.candles,
