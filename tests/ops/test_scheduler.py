@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, tzinfo
 
 import pytest
 
@@ -180,6 +181,49 @@ def test_triggers_fire_instead_of_ticks() -> None:
     assert not bench.starts_of("collector")
     assert bench.scheduler.fire(find_job("collector", JOBS))
     assert len(bench.starts_of("collector")) == 1
+
+
+@pytest.mark.parametrize("by_ms", [-3 * HOUR_MS, 3 * HOUR_MS, -MINUTE_MS // 2])
+def test_a_clock_that_is_set_is_noticed_once(by_ms: int) -> None:
+    bench = Bench()
+    moved: list[int] = []
+    bench.scheduler.triggered, bench.scheduler.on_jump = True, moved.append
+    bench.scheduler.prime({})
+    bench.run_until(START_MS + HOUR_MS)
+    bench.scheduler.clock = FixedClock(bench.clock.now_ms() + by_ms)
+    bench.scheduler.tick()
+    bench.scheduler.tick()
+    assert moved == ([by_ms] if abs(by_ms) > MINUTE_MS else [])
+    if by_ms <= -HOUR_MS:
+        collector = find_job("collector", JOBS)
+        now = bench.scheduler.clock.now_ms()
+        assert bench.scheduler.next_firing(collector) == collector.schedule.next_after(now)
+
+
+def test_apscheduler_plans_anew_when_the_clock_was_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    import apscheduler.schedulers.base
+
+    from sereno.ops.triggers import background, follow_clock
+
+    shift = timedelta(0)
+
+    class Shifted(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Shifted:
+            return super().now(tz) + shift
+
+    monkeypatch.setattr(apscheduler.schedulers.base, "datetime", Shifted)
+    triggers = background(Bench().scheduler)
+    triggers.start(paused=True)
+    try:
+        shift = timedelta(hours=-3)
+        follow_clock(triggers, -3 * HOUR_MS)
+        plans = {job.id: job.next_run_time for job in triggers.get_jobs()}
+    finally:
+        triggers.shutdown()
+    soon = datetime.now(UTC) + shift + timedelta(minutes=15)
+    assert plans["collector"] <= soon
+    assert len(plans) == len([job for job in JOBS if not job.is_daemon])
 
 
 def test_apscheduler_is_given_every_timed_job_once() -> None:

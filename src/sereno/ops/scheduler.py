@@ -17,12 +17,13 @@ from typing import Protocol
 import structlog
 
 from sereno.core.clock import Clock
-from sereno.core.timeframe import UtcMs
+from sereno.core.timeframe import MINUTE_MS, UtcMs
 from sereno.ops.guard import EXIT_LATER, EXIT_OK
 from sereno.ops.jobs import Job
 
 MIN_START_S = 5.0
 LONGEST_PAUSE_S = 60.0
+JUMP_MS = MINUTE_MS
 _log = structlog.get_logger("sereno.scheduler")
 
 
@@ -75,6 +76,7 @@ class Scheduler:
 
     last_started_ms   desk time of each job's last start; at first that of its last record
     triggered         whether something else calls `fire` at the firings; then `tick` does not
+    on_jump           told by how many milliseconds the host's clock was set, where `triggered`
     overseer          tells which children hang, and ends them; None: nobody looks
     """
 
@@ -90,6 +92,8 @@ class Scheduler:
     exits: dict[str, int] = field(default_factory=dict)
     triggered: bool = False
     overseer: Overseer | None = None
+    on_jump: Callable[[int], None] = lambda _moved_ms: None
+    _ahead_ms: int | None = None
     _paused: bool = False
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _next: dict[str, UtcMs] = field(default_factory=dict)
@@ -139,6 +143,8 @@ class Scheduler:
         if self._paused:
             return
         now = self.clock.now_ms()
+        if self.triggered:
+            self._follow_clock(now)
         for job in self.timed:
             due = self._next.setdefault(job.name, job.schedule.next_after(now, self.zone))
             if now >= due:
@@ -146,6 +152,19 @@ class Scheduler:
                 if not self.triggered:
                     self.fire(job, now)
         self.keep_daemons()
+
+    def _follow_clock(self, now: UtcMs) -> None:
+        """Firings are planned by the host's clock: when that is set, or the host has slept, plan anew."""
+        ahead = now - int(self.monotonic() * 1000)
+        moved = 0 if self._ahead_ms is None else ahead - self._ahead_ms
+        if self._ahead_ms is not None and abs(moved) <= JUMP_MS:
+            return
+        self._ahead_ms = ahead
+        if moved:
+            _log.warning("clock.jumped", moved_s=moved // 1000)
+            if moved < 0:
+                self._next.clear()
+            self.on_jump(moved)
 
     def fire(self, job: Job, now: UtcMs | None = None) -> bool:
         """Start a job unless it runs or has started within the quantum. Whether it was started."""

@@ -46,5 +46,14 @@ def background(scheduler: Scheduler) -> Any:
     return triggers
 
 
+def follow_clock(triggers: Any, moved_ms: int) -> None:
+    """After the host's clock was set: what it passed over is fired once, what was planned by a later time anew."""
+    if moved_ms > 0:
+        triggers.wakeup()
+        return
+    for job in triggers.get_jobs():
+        triggers.reschedule_job(job.id, trigger=job.trigger)
+
+
 def _fire(scheduler: Scheduler, job: Job) -> None:
     scheduler.fire(job)

@@ -158,10 +158,11 @@ def _open_triggers(scheduler: Scheduler, opened: ExitStack) -> None:
     """Let APScheduler fire. It stops firing before the children are ended, and its thread ends after
     them: the kernel would kill children together with the thread that started them.
     """
-    from sereno.ops.triggers import background
+    from sereno.ops.triggers import background, follow_clock
 
     triggers = background(scheduler)
     triggers.start()
+    scheduler.on_jump = lambda moved_ms: follow_clock(triggers, moved_ms)
     opened.callback(lambda: triggers.shutdown(wait=False))
     opened.callback(lambda: end_children(scheduler.children()))
     opened.callback(triggers.pause)
