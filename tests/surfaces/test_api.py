@@ -10,6 +10,7 @@ import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
 
+from sereno.core.candle import Candles
 from sereno.core.clock import ClockAnchor, ClockFile, FixedClock, WallClock
 from sereno.core.instrument import Series
 from sereno.core.mode import Mode
@@ -21,6 +22,7 @@ from sereno.ops.guard import Verdict
 from sereno.ops.logs import MASK, Redactor
 from sereno.ops.records import Recorder
 from sereno.ops.snapshot import take_snapshot
+from sereno.store.lake import Lake
 from sereno.store.ledger import runs, signals
 from sereno.store.ledger.runs import RunStatus
 from sereno.surfaces.api.app import create_app
@@ -199,6 +201,27 @@ def test_candles_by_range_and_limit(client: TestClient) -> None:
         params={"symbol": "btc/usdt", "since": "2024-06-01T02:00:00Z", "until": "2024-06-01T05:00:00Z"},
     ).json()["candles"]
     assert [c["open_time"][11:13] for c in ranged] == ["02", "03", "04"]
+
+
+def test_a_few_candles_since_long_ago_read_no_more_than_they_need(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def noted(lake: Lake, series: Series, since: int, until: int) -> Candles:
+        asked.append((until - since) // series.timeframe.ms)
+        return read(lake, series, since, until)
+
+    read = Lake.candles
+    monkeypatch.setattr(Lake, "candles", noted)
+    wanted = {"symbol": "BTC/USDT", "limit": 5}
+    told = client.get("/api/v1/candles", params={**wanted, "since": "1970-01-01"}).json()["candles"]
+    assert told == client.get("/api/v1/candles", params=wanted).json()["candles"]
+    assert max(asked) <= 5
+    later = client.get("/api/v1/candles", params={**wanted, "since": "2024-06-01T09:30:00Z"}).json()["candles"]
+    assert [c["open_time"][11:13] for c in later] == ["10", "11"]
+    none = {"since": "2024-06-02", "until": "2024-06-01"}
+    assert client.get("/api/v1/candles", params={**wanted, **none}).json()["candles"] == []
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,7 @@ def candles(
     The page before it is asked for with the oldest open time as `until`; an empty one is the end.
     """
     series = series_of(desk, symbol, timeframe)
-    first, last = moment_of(since), moment_of(until)
-    rows = _newest(desk, series, last, limit) if first is None else desk.lake.candles(series, first, last)
+    rows = _newest(desk, series, moment_of(since), moment_of(until), limit)
     rows = rows.slice(max(0, len(rows) - limit))
     return CandlesShape(
         symbol=series.instrument.symbol,
@@ -43,15 +42,16 @@ def candles(
     )
 
 
-def _newest(desk: Desk, series: Series, until: UtcMs | None, limit: int) -> Candles:
-    """At least the newest `limit` candles, as far as there are so many: a gap may be longer than a page."""
+def _newest(desk: Desk, series: Series, since: UtcMs | None, until: UtcMs | None, limit: int) -> Candles:
+    """At least the newest `limit` candles of a range, as far as it has so many: a gap may be longer than a page."""
     extent = desk.lake.extent(series)
     if extent is None:
         return Candles.of(series.timeframe, ())
     end = extent.last_open_ms + 1 if until is None else min(until, extent.last_open_ms + 1)
+    first = extent.first_open_ms if since is None else max(since, extent.first_open_ms)
     span = limit * series.timeframe.ms
     while True:
-        found = desk.lake.candles(series, end - span, end)
-        if len(found) >= limit or end - span <= extent.first_open_ms:
+        found = desk.lake.candles(series, max(first, end - span), end)
+        if len(found) >= limit or end - span <= first:
             return found
         span *= 4
