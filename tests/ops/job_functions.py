@@ -63,6 +63,25 @@ def hang(desk: Desk, _run: Run) -> Outcome:
     return Outcome()
 
 
+def forks(desk: Desk, _run: Run, how: str) -> Outcome:
+    """Leave a process behind: a fork that has the job's pipe, or one with a session of its own."""
+    if how == "session":
+        words = [sys.executable, "-c", "import time; time.sleep(600)"]
+        left = subprocess.Popen(words, start_new_session=True).pid
+    else:
+        left = os.fork()
+        if not left:
+            time.sleep(600)
+    (desk.paths.root / "left").write_text(str(left))
+    if how == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return Outcome(1)
+
+
+def tells_much(_desk: Desk, _run: Run) -> Outcome:
+    return Outcome(1, {"first": 1, "much": "y" * 30_000_000, "last": 2})
+
+
 def kill_itself(_desk: Desk, _run: Run) -> Outcome:
     os.kill(os.getpid(), signal.SIGKILL)
     return Outcome()

@@ -67,7 +67,7 @@ def start(
             *arguments,
         ],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

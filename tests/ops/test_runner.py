@@ -95,6 +95,22 @@ def test_a_run_that_takes_too_long_is_killed_with_its_children_and_recorded(tmp_
     assert not held(tmp_path)
 
 
+@pytest.mark.parametrize("how", ["fork", "session", "killed"])
+def test_what_work_leaves_behind_neither_delays_its_end_nor_outlives_it(tmp_path: Path, how: str) -> None:
+    code, log = running.run(tmp_path, "forks", how)
+    left = int((tmp_path / "left").read_text())
+    (record,) = records(tmp_path)
+    assert (code, record.status) == ((1, RunStatus.ERROR) if how == "killed" else (0, RunStatus.SUCCESS)), log
+    assert is_gone(left)
+
+
+def test_a_verdict_is_kept_within_bounds(tmp_path: Path) -> None:
+    assert running.run(tmp_path, "tells_much")[0] == 0
+    details = records(tmp_path)[0].details
+    assert {"first": 1, "last": 2, "truncated": True}.items() <= details.items()
+    assert "much" not in details
+
+
 def test_work_that_is_killed_is_recorded_at_once(tmp_path: Path) -> None:
     assert running.run(tmp_path, "kill_itself")[0] == 1
     assert records(tmp_path)[0].error == "its process was killed by signal 9"

@@ -218,7 +218,9 @@ def test_a_few_candles_since_long_ago_read_no_more_than_they_need(
     told = client.get("/api/v1/candles", params={**wanted, "since": "1970-01-01"}).json()["candles"]
     assert told == client.get("/api/v1/candles", params=wanted).json()["candles"]
     assert max(asked) <= 5
-    later = client.get("/api/v1/candles", params={**wanted, "since": "2024-06-01T09:30:00Z"}).json()["candles"]
+    later = client.get("/api/v1/candles", params={**wanted, "since": "2024-06-01T09:30:00Z"}).json()[
+        "candles"
+    ]
     assert [c["open_time"][11:13] for c in later] == ["10", "11"]
     none = {"since": "2024-06-02", "until": "2024-06-01"}
     assert client.get("/api/v1/candles", params={**wanted, **none}).json()["candles"] == []

@@ -6,7 +6,7 @@ import errno
 import json
 import traceback
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Self, cast
 
@@ -23,6 +23,8 @@ EXIT_OK = 0
 EXIT_FAULT = 1
 EXIT_LATER = 75
 EXIT_TIMEOUT = 124
+MOST_DETAILS = 256 * 1024
+MOST_ERROR = 8 * 1024
 _EXITS: tuple[tuple[type[SerenoError], int], ...] = (
     (FixConfig, 2),
     (StopTrading, 3),
@@ -50,6 +52,20 @@ class Verdict:
         """One line."""
         return json.dumps(asdict(self), default=str)
 
+    def capped(self) -> Self:
+        """The same within `MOST_DETAILS` and `MOST_ERROR` characters; details that are too long are left out."""
+        room = MOST_DETAILS
+        kept: dict[str, object] = {}
+        for name, value in self.details.items():
+            length = len(json.dumps({name: value}, default=str))
+            if length <= room:
+                kept[name] = value
+                room -= length
+        if len(kept) < len(self.details):
+            kept["truncated"] = True
+        error = None if self.error is None else self.error[:MOST_ERROR]
+        return replace(self, error=error, details=kept)
+
     @classmethod
     def from_json(cls, line: str) -> Self:
         """The reverse."""
@@ -63,7 +79,11 @@ def load_function(path: str) -> Callable[..., Outcome]:
 
 
 def guarded(job: Job, desk: Desk, run: Run) -> Verdict:
-    """Call a job; whatever happens becomes a verdict and a log event."""
+    """Call a job; whatever happens becomes a verdict, no longer than one may be, and a log event."""
+    return _called(job, desk, run).capped()
+
+
+def _called(job: Job, desk: Desk, run: Run) -> Verdict:
     import structlog
 
     log = structlog.get_logger("sereno.job")

@@ -6,6 +6,7 @@ The host is `name~machine~namespace`: a number of a process says something only 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -16,11 +17,13 @@ from hashlib import sha256
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 MACHINE_ID = Path("/etc/machine-id")
 PID_NAMESPACE = Path("/proc/self/ns/pid")
 FIRST_PROCESS = Path("/proc/1/stat")
 UNKNOWN = "-"
+KILL_S = 5.0
 _ENDED = ("Z", "X", "x")
 
 
@@ -131,3 +134,29 @@ def die_with_parent() -> None:
     """Ask the kernel to kill this process when its parent ends, however that ends."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def adopt_orphans() -> None:
+    """Ask the kernel to make this process the parent of what its children leave behind, and so to be found."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def processes_below() -> frozenset[int]:
+    """Every process that this one started, or that they did."""
+    import psutil
+
+    return frozenset(process.pid for process in psutil.Process().children(recursive=True))
+
+
+def kill_below(kept: frozenset[int]) -> None:
+    """Kill every process below this one, whatever group or session it has put itself into, but those in `kept`."""
+    import psutil
+
+    while left := [one for one in psutil.Process().children(recursive=True) if one.pid not in kept]:
+        for process in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        _, living = psutil.wait_procs(left, timeout=KILL_S)
+        if living:
+            return

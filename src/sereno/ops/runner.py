@@ -1,8 +1,9 @@
 """`sereno run NAME`: one run of one job, with lease, time-out, record, logs and metrics.
 
 A job works in a forked child with a process group of its own; this process holds the lease, keeps
-the time and writes the record, so that whatever becomes of the work, its end is recorded. When this
-process itself is killed, the kernel kills the child, and the next run records the orphan.
+the time and writes the record, so that whatever becomes of the work, its end is recorded, and nothing
+that it started outlives it. When this process itself is killed, the kernel kills the child, and the next
+run records the orphan.
 """
 
 from __future__ import annotations
@@ -25,12 +26,14 @@ from sereno.ops.app import Desk, clock_of, open_desk_ledger
 from sereno.ops.guard import EXIT_FAULT, Verdict, guarded
 from sereno.ops.jobs import Job
 from sereno.ops.logs import Redactor, configure_logs
-from sereno.ops.process import die_with_parent
+from sereno.ops.process import adopt_orphans, die_with_parent, kill_below, processes_below
 from sereno.ops.progress import ProgressFile
 from sereno.ops.run import Finished, Run
 
 if TYPE_CHECKING:
     from sereno.ops.lease import Lease
+
+LOOK_S = 1.0
 
 
 def run_job(
@@ -62,16 +65,24 @@ def progress_file(settings: Settings, job: str) -> ProgressFile:
 
 @dataclass(slots=True)
 class _Worker:
-    """The forked child: it waits for its run id, works, and answers with one line."""
+    """The forked child: it waits for its run id, works, and answers with one line.
+
+    others   processes that this one had started before
+    """
 
     pid: int
     orders: int
     answer: int
+    others: frozenset[int]
     status: int | None = None
 
     def go(self, run_id: str) -> None:
         """Hand out the run id: work may begin."""
         os.write(self.orders, f"{run_id}\n".encode())
+
+    def has_ended(self) -> bool:
+        """Whether it is over; it stays to be reaped."""
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def reap(self) -> int:
         """Exit status, negative for a signal."""
@@ -85,6 +96,7 @@ class _Worker:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self.reap()
+        kill_below(self.others)
 
     def close(self) -> None:
         """End it if it still lives, and let go of the pipes."""
@@ -97,13 +109,15 @@ def _fork(settings: Settings, job: Job, options: tuple[str, ...]) -> _Worker:
     orders_read, orders_write = os.pipe()
     answer_read, answer_write = os.pipe()
     parent = os.getpid()
+    adopt_orphans()
+    others = processes_below()
     pid = os.fork()
     if pid:
         os.close(orders_read)
         os.close(answer_write)
         with contextlib.suppress(PermissionError, ProcessLookupError):
             os.setpgid(pid, pid)
-        return _Worker(pid, orders_write, answer_read)
+        return _Worker(pid, orders_write, answer_read, others)
     os.close(orders_write)
     os.close(answer_read)
     return _work(settings, job, options, orders_read, answer_write, parent)
@@ -184,14 +198,13 @@ def _attend(worker: _Worker, job: Job, lease: Lease, run_id: str) -> tuple[Verdi
                 if lost:
                     worker.end()
                     return _failed(f"lost its lease: {lost}"), "error"
-            ready, _, _ = select.select([worker.answer], [], [], max(0.0, min(deadline, renew_at) - now))
-            if not ready:
-                continue
-            part = os.read(worker.answer, 65536)
-            if part:
-                said += part
-                continue
-            return _understood(said, worker.reap())
+            over = worker.has_ended()  # a fork of it may hold the pipe open
+            pause_s = 0.0 if over else max(0.0, min(deadline, renew_at, now + LOOK_S) - now)
+            ready, _, _ = select.select([worker.answer], [], [], pause_s)
+            part = os.read(worker.answer, 65536) if ready else b""
+            said += part
+            if part.endswith(b"\n") or (not part and (ready or over)):
+                return _understood(said, worker.reap())
     except _Stopped as stop:
         worker.end()
         return _failed(str(stop), exit_code=143), "skipped"
