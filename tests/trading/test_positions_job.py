@@ -524,7 +524,7 @@ def test_the_daily_loss_counts_unrealised_results_and_ends_with_the_day(ledger: 
     opened(ledger, now=start)
     other = Series(ETH, Timeframe.H1)
     slices = Slices(
-        risk=RiskSettings(risk_per_trade_frac=0.02, max_daily_loss_frac=0.02, max_weekly_loss_frac=0.1)
+        risk=RiskSettings(risk_per_trade_frac=0.02, max_daily_loss_frac=0.019, max_weekly_loss_frac=0.1)
     )
     slices = replace(slices, barriers=slices.barriers.model_copy(update={"horizon_bars": 100}))
     keep(ledger, signal(start + HOUR_MS, 1, 100.0, 5.0))
