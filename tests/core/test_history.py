@@ -14,8 +14,10 @@ from sereno.core.settings import BarrierSettings, CostSettings, ModelSettings, l
 from sereno.core.settings.history import (
     FURTHEST_DAYS,
     GENERATED_DAYS,
+    JUDGED_HORIZONS,
     LEAST_SLICE_ROWS,
     history_of,
+    judged_rows,
     least_rows,
     warm_up_bars,
 )
@@ -23,9 +25,9 @@ from sereno.core.timeframe import DAY_MS, Timeframe
 from sereno.features import registry
 from sereno.features.frame import compute
 from sereno.labels.barrier import triple_barrier
-from sereno.models import learn
+from sereno.models import gate, learn
 from sereno.models.dataset import Dataset, join
-from sereno.models.splits import time_split
+from sereno.models.splits import Split, time_split
 from sereno.sim import generated
 from tests.market.worlds import walk
 
@@ -40,6 +42,7 @@ def test_the_declared_warm_up_is_that_of_the_features(timeframe: Timeframe) -> N
 def test_the_other_declared_figures_are_those_of_their_rooms() -> None:
     assert GENERATED_DAYS == generated.HISTORY_DAYS
     assert LEAST_SLICE_ROWS == learn.LEAST_SLICE_ROWS
+    assert gate.least_rows(1) == JUDGED_HORIZONS
     assert FURTHEST_DAYS <= GENERATED_DAYS
 
 
@@ -59,24 +62,31 @@ def test_with_the_least_rows_every_slice_is_long_enough(
         test_frac=test_frac,
         calibration_frac=calibration_frac,
     )
-    rows = least_rows(models, BarrierSettings(horizon_bars=horizon))
-    ts = np.arange(rows, dtype=np.int64)
-    split = time_split(
-        ts,
-        ts + horizon,
-        calibration_frac=calibration_frac,
-        test_frac=test_frac,
-        embargo_bars=models.embargo_bars,
-    )
+    barriers = BarrierSettings(horizon_bars=horizon)
+    rows = least_rows(models, barriers)
+    split = _split(rows, models, horizon)
     assert rows >= min_rows
     assert min(len(split.train), len(split.calibration), len(split.test)) >= LEAST_SLICE_ROWS
+    judged = _split(judged_rows(models, barriers), models, horizon)
+    assert len(judged.test) >= gate.least_rows(horizon)
+
+
+def _split(rows: int, models: ModelSettings, horizon: int) -> Split:
+    ts = np.arange(rows, dtype=np.int64)
+    return time_split(
+        ts,
+        ts + horizon,
+        calibration_frac=models.calibration_frac,
+        test_frac=models.test_frac,
+        embargo_bars=models.embargo_bars,
+    )
 
 
 @pytest.mark.parametrize("timeframe", TRADABLE)
 def test_what_is_wanted_is_more_than_the_least(timeframe: Timeframe) -> None:
     history = history_of(timeframe, ModelSettings(), BarrierSettings())
-    assert history.least_bars < history.wanted_bars
-    assert history.wanted_bars * timeframe.ms <= FURTHEST_DAYS * DAY_MS, "every timeframe can be traded"
+    assert history.least_bars <= history.judged_bars < history.wanted_bars
+    assert history.least_bars * timeframe.ms <= FURTHEST_DAYS * DAY_MS, "every timeframe can be traded"
 
 
 def test_every_tradable_timeframe_starts_with_the_defaults(tmp_path: Path) -> None:

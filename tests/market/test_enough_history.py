@@ -24,7 +24,7 @@ NEWEST = 50
 
 
 def needs(least_bars: int, wanted_bars: int) -> dict[Timeframe, History]:
-    return {Timeframe.H1: History(least_bars, wanted_bars)}
+    return {Timeframe.H1: History(least_bars, least_bars, wanted_bars)}
 
 
 def newest_only(place: Exchange, rows: int = NEWEST) -> object:
@@ -57,9 +57,9 @@ def test_a_setting_that_reaches_further_holds(exchange: Make) -> None:
 
 def test_wants_are_not_followed_for_ever_but_the_least_is() -> None:
     candles = CandleSettings(depth_days=20)
-    wanted = start_of(Timeframe.D1, NOW, candles, History(100, 5000))
+    wanted = start_of(Timeframe.D1, NOW, candles, History(100, 200, 5000))
     assert wanted == Timeframe.D1.floor(NOW - FURTHEST_DAYS * DAY_MS)
-    least = start_of(Timeframe.D1, NOW, candles, History(1200, 5000))
+    least = start_of(Timeframe.D1, NOW, candles, History(1200, 1200, 5000))
     assert least == Timeframe.D1.floor(NOW - 1200 * DAY_MS)
 
 

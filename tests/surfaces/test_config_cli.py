@@ -67,8 +67,13 @@ def test_a_depth_that_training_moves_is_told(capsys: pytest.CaptureFixture[str])
     words = ("config", "check", "--set", "candles.depth_days=5", "--set", "candles.timeframes=1h,1d")
     assert call(*words) == 0
     told = capsys.readouterr().out
-    assert "- 1h is collected 59 days back, which training takes: candles.depth_days = 5 is less" in told
-    assert "- 1d is collected 928 days back, which training takes: candles.depth_days = 5 is less" in told
+    assert "- 1h is collected 213 days back, which training takes: candles.depth_days = 5 is less" in told
+    assert "- 1d is collected 1095 days back, which training takes: candles.depth_days = 5 is less" in told
+    assert (
+        "- 1d will be served by baselines, which do not trade: the gate judges nothing learned from less than "
+        "3538 days, and 1095 are collected" in told
+    )
+    assert "1h will be served by baselines" not in told
     assert call("config", "check") == 0
     assert "collected" not in capsys.readouterr().out
 

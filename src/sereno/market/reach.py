@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from sereno.core.candle import Candle
 from sereno.core.errors import SkipThis
-from sereno.core.settings.history import FURTHEST_DAYS, History
+from sereno.core.settings.history import History
 from sereno.core.settings.sections import CandleSettings
-from sereno.core.timeframe import DAY_MS, Timeframe, UtcMs
+from sereno.core.timeframe import Timeframe, UtcMs
 from sereno.store.lake_words import Extent
 
 
@@ -20,9 +20,7 @@ def start_of(timeframe: Timeframe, now: UtcMs, candles: CandleSettings, history:
     depth_ms = candles.depth_ms(timeframe)
     if history is None:
         return timeframe.floor(now - depth_ms)
-    wanted_ms = min(history.wanted_bars * timeframe.ms, FURTHEST_DAYS * DAY_MS)
-    depth_ms = max(depth_ms, wanted_ms, history.least_bars * timeframe.ms)
-    return timeframe.floor(Timeframe.D1.floor(now - depth_ms))
+    return timeframe.floor(Timeframe.D1.floor(now - history.depth_ms(timeframe, set_ms=depth_ms)))
 
 
 def is_listing(page: Sequence[Candle], stored: Extent, earlier: Extent | None, newest_closed: UtcMs) -> bool:

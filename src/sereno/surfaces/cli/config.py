@@ -43,12 +43,24 @@ def notes(loaded: Loaded) -> Iterator[str]:
         yield f"{one.source} has no effect: {one.why}"
     candles = loaded.settings.candles
     for timeframe, history in loaded.settings.histories.items():
-        if history.wanted_bars * timeframe.ms > candles.depth_ms(timeframe):
-            days = -(-history.wanted_bars * timeframe.ms // DAY_MS)
+        key, set_ms = candles.depth_key(timeframe), candles.depth_ms(timeframe)
+        depth_ms, judged_ms = history.depth_ms(timeframe, set_ms=set_ms), history.judged_bars * timeframe.ms
+        if depth_ms > set_ms:
             yield (
-                f"{timeframe} is collected {days} days back, which training takes: "
-                f"{candles.depth_key(timeframe)} = {candles.depth_ms(timeframe) // DAY_MS} is less"
+                f"{timeframe} is collected {_days(depth_ms)} days back, which training takes: "
+                f"{key} = {_days(set_ms)} is less"
             )
+        if depth_ms < judged_ms:
+            yield (
+                f"{timeframe} will be served by baselines, which do not trade: the gate judges nothing learned "
+                f"from less than {_days(judged_ms)} days, and {_days(depth_ms)} are collected. Trade a smaller "
+                f"timeframe, lower barriers.horizon_bars, raise models.test_frac, or raise {key} where the venue "
+                "has as much"
+            )
+
+
+def _days(span_ms: int) -> int:
+    return -(-span_ms // DAY_MS)
 
 
 def _refuse_unknown_exchange(settings: Settings) -> None:
