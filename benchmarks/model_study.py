@@ -269,9 +269,7 @@ def studied(samples: Mapping[str, Sample], role: Role, variant: Variant, *, fold
         gains = [gain(role, own, past, ahead, variant, other=other, threads=threads) for past, ahead in steps]
         means += [float(one.mean()) for one in gains]
         p_values.append(
-            block_p_value(
-                np.concatenate(gains), block_rows=BLOCK_HORIZONS * BARRIERS.horizon_bars, seed=MODELS.seed
-            )
+            block_p_value(np.concatenate(gains), block_rows=BLOCK_HORIZONS * BARRIERS.horizon_bars)
         )
         told.append(f"{pair[:3]} " + " ".join(f"{1000 * one.mean():+6.2f}" for one in gains))
     above = sum(mean > 0 for mean in means)

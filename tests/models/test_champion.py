@@ -119,13 +119,13 @@ def test_trap_a30_19_r7_only_rows_that_neither_was_fitted_on_count(edged: Traine
     half = int(test.ts[len(test) // 2])
     losses = row_losses(Role.TREND, kept.outlook.outputs(test.x), test)
     plain = np.full((len(test), 2), 1 / 3)
-    found = judged(losses, plain, replace(kept, unseen_from_ms=half), Role.TREND, test, seed=1)
+    found = judged(losses, plain, replace(kept, unseen_from_ms=half), Role.TREND, test)
     assert isinstance(found, Duel)
     assert (found.rows, found.since_ms) == (len(test) - len(test) // 2, half)
     assert found.lead == 0.0
     assert not found.is_clearly_won, "nothing beats itself"
     late = int(test.ts[len(test) - least_rows(test.horizon_bars) + 1])
-    refused = judged(losses, plain, replace(kept, unseen_from_ms=late), Role.TREND, test, seed=1)
+    refused = judged(losses, plain, replace(kept, unseen_from_ms=late), Role.TREND, test)
     assert isinstance(refused, NoDuel)
     assert "all but" in refused.reason
 
@@ -140,8 +140,7 @@ def test_the_rows_that_the_champion_was_fitted_on_change_nothing(edged: Trained)
     plain = np.full((len(test), 2), 1 / 3)
     later = replace(kept, unseen_from_ms=int(test.ts[cut]))
     honest, other = (
-        judged(row_losses(Role.TREND, plain, one), plain, later, Role.TREND, one, seed=1)
-        for one in (test, turned)
+        judged(row_losses(Role.TREND, plain, one), plain, later, Role.TREND, one) for one in (test, turned)
     )
     assert honest == other
 
@@ -220,6 +219,9 @@ def test_the_reason_of_a_refusal_is_the_first_that_applies(edged: Trained) -> No
         replace(plain, duel=won, choice=Choice.CHAMPION).refused_reason
         == "clearly worse than v, which serves"
     )
+    knowing = replace(won, lead=-0.1, p_value=0.7)
+    told = "the mean return did not pass, and that of v, which serves, did"
+    assert replace(plain, duel=knowing, choice=Choice.CHAMPION).refused_reason == told
     failed = replace(plain.verdict, passed=False, reason="worse")
     assert _with(plain, failed, won).refused_reason == "worse"
 

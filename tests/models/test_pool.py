@@ -76,7 +76,7 @@ def test_rows_of_other_features_are_refused() -> None:
 
 
 def test_a_walk_learns_from_peers_too() -> None:
-    made = world(rows=1500, edge=0.5, seed=33)
+    made = world(rows=3000, edge=0.5, seed=33)
     walks = [
         walk_rows(
             SERIES,

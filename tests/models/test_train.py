@@ -194,11 +194,14 @@ def test_what_an_older_release_judged_is_trained_again(tmp_path: Path) -> None:
         files = dict(registry.load(manifest.role, SERIES, manifest.version).files)
         evaluation = json.loads(files[EVALUATION_FILE])
         kept = {
-            name: value for name, value in evaluation.items() if name not in ("choice", "champion", "tuning")
+            name: value
+            for name, value in evaluation.items()
+            if name not in ("choice", "champion", "mean_verdict", "tuning")
         }
         older.save(replace(manifest, version=""), {**files, EVALUATION_FILE: json.dumps(kept).encode()})
-    assert not any(role.reused for role in _train(made, older).roles)
-    assert all(role.reused for role in _train(made, older).roles)
+    later = START_MS + 2 * 10**9
+    assert not any(role.reused for role in _train(made, older, created_ms=later).roles)
+    assert all(role.reused for role in _train(made, older, created_ms=later).roles)
 
 
 def test_one_role_alone_leaves_the_others_without_forecasts(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from sereno.models.contract import QUANTILES, Role
 from sereno.models.dataset import Dataset
 from sereno.models.gate import BLOCK_HORIZONS, block_p_value
 from sereno.models.lean import lean_xgboost
-from sereno.models.outlook import Outlook, Return, Risk, Shrink, Trend, _predicted
+from sereno.models.outlook import Baseline, Outlook, Return, Risk, Shrink, Trend, _predicted
 from sereno.models.pool import pooled
 from sereno.models.splits import tail_split
 
@@ -126,8 +126,13 @@ def stopped_early(
     train: Dataset,
     settings: ModelSettings,
     peers: Sequence[Dataset] = (),
+    *,
+    centre: float = 0.0,
 ) -> tuple[Any, int]:
-    """(booster grown on all rows, its rounds): the own newest fifth decides how many, purged from the rest."""
+    """(booster grown on all rows, its rounds): the own newest fifth decides how many, purged from the rest.
+
+    centre   where the mean's own constant stands: it learns what departs from the rows' mean, not that mean
+    """
     head, tail = tail_split(
         train.ts,
         train.end_ms,
@@ -136,7 +141,9 @@ def stopped_early(
     )
 
     def rows(data: Dataset, like: Any = None) -> Any:
-        y = data.return_atr if objective is MEAN else answer(role, data)
+        y = answer(role, data)
+        if objective is MEAN:
+            y = y - y.mean() + centre
         return matrix(data, y, threads=settings.threads, like=like)
 
     older = rows(pooled(train.rows(head), peers))
@@ -153,9 +160,13 @@ def fit_boosted(
     *,
     params: TreeParams,
     settings: ModelSettings,
+    baseline: Baseline,
     peers: Sequence[Dataset] = (),
 ) -> tuple[Outlook, int]:
-    """(model, rounds): trees from the train slice and what peers add to it, calibrated on the later own one."""
+    """(model, rounds): trees from the train slice and what peers add to it, calibrated on the later own one.
+
+    baseline   of the role: its mean return is where the learned one says nothing
+    """
     trees, rounds = stopped_early(role, OBJECTIVES[role], params, train, settings, peers)
     overlap = train.horizon_bars
     scores = _predicted(trees, calibration.x)
@@ -172,26 +183,26 @@ def fit_boosted(
             )
             return Risk(trees, sides), rounds
         case Role.RETURN:
-            mean_trees, _ = stopped_early(role, MEAN, params, train, settings, peers)
+            centre = baseline.values[0]
+            mean_trees, _ = stopped_early(role, MEAN, params, train, settings, peers, centre=centre)
             shrink = fit_shrink(
                 _predicted(mean_trees, calibration.x)[:, 0],
                 calibration.return_atr,
-                centre=float(train.return_atr.mean()),
+                centre=centre,
                 horizon_bars=overlap,
-                seed=settings.seed,
             )
             return Return(trees, mean_trees, shrink), rounds
 
 
-def fit_shrink(learned: F64, target: F64, *, centre: float, horizon_bars: int, seed: int) -> Shrink:
+def fit_shrink(learned: F64, target: F64, *, centre: float, horizon_bars: int) -> Shrink:
     """How much of the learned mean to believe: the least-squares weight on the calibration slice, in [0, 1].
 
-    0 when its gain in squared error could be chance (block bootstrap): then the constant is served.
+    0 when its gain in squared error could be chance (`block_p_value`): then the constant is served.
     """
     away, miss = learned - centre, target - centre
     power = float(away @ away)
     weight = min(1.0, max(0.0, float(away @ miss) / power)) if power > 0 else 0.0
     gain = miss**2 - (miss - weight * away) ** 2
-    if weight and block_p_value(gain, block_rows=BLOCK_HORIZONS * horizon_bars, seed=seed) > MEAN_MAX_P_VALUE:
+    if weight and block_p_value(gain, block_rows=BLOCK_HORIZONS * horizon_bars) > MEAN_MAX_P_VALUE:
         weight = 0.0
     return Shrink(centre=centre, weight=weight)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from sereno.core.timeframe import UtcMs
 from sereno.models.compose import picked
 from sereno.models.contract import Role
 from sereno.models.dataset import Dataset
-from sereno.models.evaluate import mean_brier, row_losses
+from sereno.models.evaluate import briers, row_losses, row_mean_losses
 from sereno.models.gate import (
     BLOCK_HORIZONS,
     Duel,
@@ -74,8 +74,6 @@ def judged(
     champion: Champion | NoDuel,
     role: Role,
     test: Dataset,
-    *,
-    seed: int,
 ) -> Duel | NoDuel:
     """The champion against the challenger and against today's baseline, on the rows that neither was fitted on.
 
@@ -94,26 +92,40 @@ def judged(
     )
     losses, plain = row_losses(role, outputs, fair), outputs_of_baseline[since:]
     lead = verdict_losses[since:] - losses
+    mean = mean_against_baseline(role, outputs, plain, fair)
     return Duel(
         version=champion.version,
         rows=rows,
         since_ms=int(fair.ts[0]),
         until_ms=int(fair.ts[-1]),
-        against_baseline=against_baseline(role, outputs, plain, fair, seed=seed),
+        against_baseline=_whole(against_baseline(role, outputs, plain, fair), mean, outputs, plain),
         lead=float(lead.mean()),
-        p_value=block_p_value(lead, block_rows=BLOCK_HORIZONS * fair.horizon_bars, seed=seed),
+        p_value=block_p_value(lead, block_rows=BLOCK_HORIZONS * fair.horizon_bars),
+        mean=mean,
     )
 
 
-def against_baseline(role: Role, outputs: F64, plain: F64, test: Dataset, *, seed: int) -> Verdict:
+def _whole(verdict: Verdict, mean: Verdict | None, outputs: F64, plain: F64) -> Verdict:
+    """The verdict, turned to a refusal by a mean return of their own that did not pass."""
+    if mean is None or mean.passed or not verdict.passed or np.array_equal(outputs[:, 0], plain[:, 0]):
+        return verdict
+    return replace(verdict, passed=False, reason=f"the mean return is {mean.reason}")
+
+
+def mean_against_baseline(role: Role, outputs: F64, plain: F64, test: Dataset) -> Verdict | None:
+    """The verdict on the mean return alone, which is what a decision reads; None for the other roles."""
+    if role is not Role.RETURN:
+        return None
+    return compare(
+        row_mean_losses(outputs, test), row_mean_losses(plain, test), horizon_bars=test.horizon_bars
+    )
+
+
+def against_baseline(role: Role, outputs: F64, plain: F64, test: Dataset) -> Verdict:
     """The verdict on a role's outputs beside those of its baseline."""
     verdict = compare(
         row_losses(role, outputs, test),
         row_losses(role, plain, test),
         horizon_bars=test.horizon_bars,
-        seed=seed,
     )
-    sharp, plain_sharp = mean_brier(role, outputs, test), mean_brier(role, plain, test)
-    if sharp is None or plain_sharp is None:
-        return verdict
-    return blunted(verdict, brier=sharp, baseline_brier=plain_sharp)
+    return blunted(verdict, briers(role, outputs, test), briers(role, plain, test))

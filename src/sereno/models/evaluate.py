@@ -30,6 +30,11 @@ def row_losses(role: Role, outputs: F64, data: Dataset) -> F64:
             return np.asarray(losses.mean(axis=1), dtype=np.float64)
 
 
+def row_mean_losses(outputs: F64, data: Dataset) -> F64:
+    """(n,) squared error of the mean return, by which the gate judges it apart from the quantiles."""
+    return np.asarray((outputs[:, 0] - data.return_atr) ** 2, dtype=np.float64)
+
+
 def scores(role: Role, outputs: F64, data: Dataset) -> Scores:
     """Every score of a role by name; returns are in units of ATR."""
     if role is Role.RETURN:
@@ -64,11 +69,10 @@ def yes_no(role: Role, outputs: F64, data: Dataset) -> list[tuple[str, F64, I64]
             return []
 
 
-def mean_brier(role: Role, outputs: F64, data: Dataset) -> float | None:
-    """Brier score over all yes/no questions of a role; None where it answers none."""
-    found = [metrics.brier(prob, happened) for _, prob, happened in yes_no(role, outputs, data)]
-    known = [score for score in found if score is not None]
-    return sum(known) / len(known) if known else None
+def briers(role: Role, outputs: F64, data: Dataset) -> Mapping[str, float]:
+    """Brier score of each yes/no question of a role that could be scored."""
+    found = {name: metrics.brier(prob, happened) for name, prob, happened in yes_no(role, outputs, data)}
+    return {name: score for name, score in found.items() if score is not None}
 
 
 def curves(role: Role, outputs: F64, data: Dataset) -> Mapping[str, Any]:

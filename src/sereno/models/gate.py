@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -11,7 +12,6 @@ from sereno.core.candle import F64
 from sereno.core.timeframe import UtcMs
 
 MAX_P_VALUE = 0.05
-RESAMPLES = 2000
 BLOCK_HORIZONS = 4
 LEAST_BLOCKS = 8
 
@@ -38,9 +38,11 @@ class Choice(StrEnum):
 class Duel:
     """Trees that serve already, judged on test rows of the challenger that neither was fitted on.
 
-    against_baseline   their verdict there, by the same rule as the challenger's
+    against_baseline   their verdict there, by the same rule as the challenger's; they serve whole or not at
+                       all, so a mean return that did not earn its place is a refusal
     lead               mean loss of the challenger less theirs; above 0 they did better
     p_value            chance of such a lead over an equal
+    mean               the verdict on their mean return; None for roles without one
     """
 
     version: str
@@ -50,6 +52,7 @@ class Duel:
     against_baseline: Verdict
     lead: float
     p_value: float
+    mean: Verdict | None = None
 
     @property
     def is_clearly_won(self) -> bool:
@@ -64,39 +67,47 @@ class NoDuel:
     reason: str
 
 
-def chosen(verdict: Verdict, duel: Duel | NoDuel) -> Choice:
+def chosen(verdict: Verdict, duel: Duel | NoDuel, mean: Verdict | None = None) -> Choice:
     """What serves. Whoever does not beat the baseline on rows it was not fitted on never does.
 
+    mean   the verdict on the challenger's mean return; None for roles without one
+
     A challenger that passed takes over unless the champion is clearly better: of two equals the one that
-    knows the newer candles. A champion that still passes outlives a challenger that does not.
+    knows the newer candles. A champion that still passes outlives a challenger that does not, and one whose
+    mean return passes outlives a challenger that would serve the baseline's.
     """
     match duel:
-        case Duel() if duel.against_baseline.passed and (duel.is_clearly_won or not verdict.passed):
+        case Duel() if duel.against_baseline.passed and (
+            duel.is_clearly_won or not verdict.passed or _knows_more(duel.mean, mean)
+        ):
             return Choice.CHAMPION
         case _:
             return Choice.CHALLENGER if verdict.passed else Choice.BASELINE
 
 
+def _knows_more(theirs: Verdict | None, ours: Verdict | None) -> bool:
+    return theirs is not None and theirs.passed and not (ours is not None and ours.passed)
+
+
 def least_rows(horizon_bars: int) -> int:
-    """Rows that a duel needs: with fewer blocks their resampled means say little."""
+    """Rows that a verdict and a duel need: fewer blocks of them say little."""
     return LEAST_BLOCKS * BLOCK_HORIZONS * horizon_bars
 
 
-def compare(loss: F64, baseline_loss: F64, *, horizon_bars: int, seed: int) -> Verdict:
+def compare(loss: F64, baseline_loss: F64, *, horizon_bars: int) -> Verdict:
     """Judge a model by its losses on the test rows against the baseline's on the same rows, in time order.
 
-    Losses of neighbouring rows share most of their future, so rows are resampled in blocks of four
-    horizons (circular block bootstrap, Politis & Romano 1992; with two, chance passed nearly twice as
-    often as it should over overlapping labels); the p-value is the share of centred resamples whose mean
-    is at least the improvement found.
+    Losses of neighbouring rows share most of their future, so blocks of four horizons are what counts as
+    one observation; see `block_p_value`.
     """
-    gain = baseline_loss - loss
-    if not len(gain):
-        return Verdict(False, 0.0, 1.0, "no test rows")
-    improvement = float(gain.mean())
-    p_value = block_p_value(gain, block_rows=BLOCK_HORIZONS * horizon_bars, seed=seed)
+    gain, needed = baseline_loss - loss, least_rows(horizon_bars)
+    improvement = float(gain.mean()) if len(gain) else 0.0
+    if len(gain) < needed:
+        reason = f"too few test rows to judge: {len(gain)} of {needed}"
+        return Verdict(False, improvement, 1.0, reason)
+    p_value = block_p_value(gain, block_rows=BLOCK_HORIZONS * horizon_bars)
     if improvement <= 0:
-        return Verdict(False, improvement, p_value, "worse than the baseline out of sample")
+        return Verdict(False, improvement, p_value, "no better than the baseline out of sample")
     if p_value > MAX_P_VALUE:
         return Verdict(
             False, improvement, p_value, "no better than the baseline out of sample than chance allows"
@@ -104,27 +115,36 @@ def compare(loss: F64, baseline_loss: F64, *, horizon_bars: int, seed: int) -> V
     return Verdict(True, improvement, p_value, None)
 
 
-def blunted(verdict: Verdict, *, brier: float, baseline_brier: float) -> Verdict:
-    """The verdict, turned to a refusal when the sides' own probabilities got worse.
+def blunted(verdict: Verdict, brier: Mapping[str, float], baseline_brier: Mapping[str, float]) -> Verdict:
+    """The verdict, turned to a refusal when one side's own probability is no better than the baseline's.
 
-    A trend model can win on log loss by foreseeing only whether anything happens at all; what is traded
-    is `prob_up` and `prob_down`. brier is the mean over the yes/no questions of the role.
+    A trend model can win on log loss by foreseeing only whether anything happens at all, or one side at the
+    cost of the other; what is traded is `prob_up` or `prob_down`. Both hold a Brier score a side.
     """
-    if verdict.passed and brier >= baseline_brier:
-        reason = "its probabilities of the sides are worse than the baseline's out of sample"
-        return replace(verdict, passed=False, reason=reason)
-    return verdict
+    dull = [name for name, score in brier.items() if score >= baseline_brier[name]]
+    if not verdict.passed or not dull:
+        return verdict
+    reason = f"its probability of {' and of '.join(dull)} is no better than the baseline's out of sample"
+    return replace(verdict, passed=False, reason=reason)
 
 
-def block_p_value(gain: F64, *, block_rows: int, seed: int) -> float:
-    """One-sided p-value of mean(gain) > 0; 1 when there are too few rows for two blocks."""
-    rows = len(gain)
+def block_p_value(gain: F64, *, block_rows: int) -> float:
+    """One-sided p-value of mean(gain) > 0; 1 when there are too few rows for two blocks.
+
+    The error of the mean follows from the means of all blocks, overlapping ones too, and few blocks are
+    allowed for by Student's t with 3/2 of a degree of freedom for each block beyond the first. (A bootstrap
+    of so few blocks lets chance through two to four times as often as it says.)
+    Source: Meketon & Schmeiser (1984), overlapping batch means.
+    """
+    from scipy.special import stdtr
+
+    rows, mean = len(gain), float(gain.mean()) if len(gain) else 0.0
     if rows < 2 * block_rows:
         return 1.0
-    centred = gain - gain.mean()
-    running = np.concatenate([[0.0], np.cumsum(np.concatenate([centred, centred[:block_rows]]))])
-    block_sum = running[block_rows : block_rows + rows] - running[:rows]
-    blocks = rows // block_rows
-    starts = np.random.default_rng(seed).integers(0, rows, size=(RESAMPLES, blocks))
-    resampled = block_sum[starts].sum(axis=1) / (blocks * block_rows)
-    return float((1 + (resampled >= gain.mean()).sum()) / (1 + RESAMPLES))
+    running = np.concatenate([[0.0], np.cumsum(gain - mean)])
+    block_sum = running[block_rows:] - running[:-block_rows]
+    variance = float(block_sum @ block_sum) / (block_rows * (rows - block_rows + 1) * (rows - block_rows))
+    if variance == 0:
+        return 0.0 if mean > 0 else 1.0
+    freedom = 1.5 * (rows / block_rows - 1.0)
+    return float(stdtr(freedom, -mean / np.sqrt(variance)))

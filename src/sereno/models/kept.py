@@ -15,7 +15,7 @@ from sereno.models.trained import Origins, RoleReport, TrainReport
 from sereno.store.registry import ModelManifest, Pointer, Registry
 
 EVALUATION_FILE = "evaluation.json"
-TOLD = {"choice", "champion", "tuning"}
+TOLD = {"choice", "champion", "mean_verdict", "tuning"}
 
 
 def kept_role(

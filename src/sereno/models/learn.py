@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,12 @@ from sereno.core.settings import ModelSettings
 from sereno.core.timeframe import UtcMs
 from sereno.models.baseline import fit_baseline
 from sereno.models.boost import TreeParams, fit_boosted
-from sereno.models.champion import Champion, against_baseline, judged
+from sereno.models.champion import Champion, against_baseline, judged, mean_against_baseline
 from sereno.models.contract import Progress, Role, silent
 from sereno.models.dataset import Dataset
 from sereno.models.evaluate import Scores, curves, importance, row_losses, scores
 from sereno.models.gate import Choice, Duel, NoDuel, Verdict, chosen
-from sereno.models.outlook import Baseline, Outlook
+from sereno.models.outlook import Baseline, Outlook, Return, Shrink
 from sereno.models.splits import Split, time_split
 from sereno.models.tune import Search, tune
 
@@ -30,12 +30,19 @@ NO_CHAMPION = NoDuel("none was given")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Learned:
-    """What came out for one role; `choice` is what the gate lets serve."""
+    """What came out for one role; `choice` is what the gate lets serve.
+
+    trees          as they were learned and calibrated
+    challenger     what is kept of them: with the baseline's mean return where their own was refused
+    mean_verdict   on their mean return, which a decision reads; None for roles without one
+    """
 
     role: Role
     baseline: Baseline
     trees: Outlook
+    challenger: Outlook
     verdict: Verdict
+    mean_verdict: Verdict | None
     duel: Duel | NoDuel
     choice: Choice
     search: Search
@@ -48,14 +55,17 @@ class Learned:
     @property
     def served(self) -> Outlook:
         """The better one of the two, by the gate's judgement."""
-        return self.trees if self.verdict.passed else self.baseline
+        return self.challenger if self.verdict.passed else self.baseline
 
     @property
     def refused_reason(self) -> str | None:
         """Why the trees do not serve; None when they do."""
         if self.choice is Choice.CHALLENGER or not isinstance(self.duel, Duel):
             return self.verdict.reason
-        worse = f"clearly worse than {self.duel.version}, which serves"
+        if self.duel.is_clearly_won:
+            worse = f"clearly worse than {self.duel.version}, which serves"
+        else:
+            worse = f"the mean return did not pass, and that of {self.duel.version}, which serves, did"
         return self.verdict.reason or worse
 
 
@@ -121,22 +131,32 @@ def learn(
             journal=journal,
         )
     )
+    baseline = fit_baseline(role, data.rows(np.concatenate([split.train, split.calibration])))
     trees, rounds = fit_boosted(
-        role, train, calibration, params=search.params, settings=settings, peers=peers
+        role,
+        train,
+        calibration,
+        params=search.params,
+        settings=settings,
+        baseline=baseline,
+        peers=peers,
     )
     progress(stage or role, steps - 1, steps)
-    baseline = fit_baseline(role, data.rows(np.concatenate([split.train, split.calibration])))
     outputs, plain = trees.outputs(test.x), baseline.outputs(test.x)
-    verdict = against_baseline(role, outputs, plain, test, seed=settings.seed)
-    duel = judged(row_losses(role, outputs, test), plain, champion, role, test, seed=settings.seed)
-    choice = chosen(verdict, duel)
-    found, found_plain = scores(role, outputs, test), scores(role, plain, test)
+    verdict = against_baseline(role, outputs, plain, test)
+    mean_verdict = mean_against_baseline(role, outputs, plain, test)
+    challenger = _challenger(trees, baseline, mean_verdict)
+    duel = judged(row_losses(role, outputs, test), plain, champion, role, test)
+    choice = chosen(verdict, duel, mean_verdict)
+    found, found_plain = scores(role, challenger.outputs(test.x), test), scores(role, plain, test)
     progress(stage or role, steps, steps)
     return Learned(
         role=role,
         baseline=baseline,
         trees=trees,
+        challenger=challenger,
         verdict=verdict,
+        mean_verdict=mean_verdict,
         duel=duel,
         choice=choice,
         search=search,
@@ -148,6 +168,8 @@ def learn(
             "metrics": found,
             "baseline_metrics": found_plain,
             "verdict": asdict(verdict),
+            "mean_verdict": asdict(mean_verdict) if mean_verdict else None,
+            "mean": _mean(challenger, mean_verdict),
             "choice": choice.value,
             "champion": asdict(duel) if isinstance(duel, Duel) else None,
             "tuning": search.as_json(),
@@ -165,6 +187,19 @@ def learn(
             "rounds": rounds,
         },
     )
+
+
+def _challenger(trees: Outlook, baseline: Baseline, mean_verdict: Verdict | None) -> Outlook:
+    if mean_verdict is None or mean_verdict.passed or not isinstance(trees, Return):
+        return trees
+    return replace(trees, shrink=Shrink(centre=baseline.values[0], weight=0.0))
+
+
+def _mean(challenger: Outlook, mean_verdict: Verdict | None) -> Mapping[str, Any] | None:
+    """Whose mean return the trees would serve, and what of the learned one: centre and weight."""
+    if mean_verdict is None or not isinstance(challenger, Return):
+        return None
+    return {"kind": "learned" if mean_verdict.passed else "baseline", **asdict(challenger.shrink)}
 
 
 def _extent(ts: I64) -> Mapping[str, int]:

@@ -173,7 +173,7 @@ def _trained(task: _Task, role: Role) -> RoleReport:
         progress=task.progress,
     )
     baseline = _kept(task, learned, learned.baseline)
-    trees = _kept(task, learned, learned.trees)
+    trees = _kept(task, learned, learned.challenger)
     evaluation = json.loads(_evaluation(learned))
     choice = chosen_of(task.registry, series, evaluation, trees, baseline)
     return RoleReport(

@@ -179,6 +179,6 @@ def _fold(
 def _scored(learned: Learned, ahead: Dataset) -> FoldScores:
     return FoldScores(
         served=learned.served.kind,
-        trees=scores(learned.role, learned.trees.outputs(ahead.x), ahead),
+        trees=scores(learned.role, learned.challenger.outputs(ahead.x), ahead),
         baseline=scores(learned.role, learned.baseline.outputs(ahead.x), ahead),
     )
