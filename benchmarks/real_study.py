@@ -23,7 +23,7 @@ from sereno.core.timeframe import Timeframe, iso
 from sereno.models import metrics
 from sereno.models.contract import Role
 from sereno.models.dataset import join
-from sereno.models.gate import Verdict
+from sereno.models.gate import MAX_P_VALUE, Verdict
 from sereno.models.learn import Learned, learn, split_rows
 from sereno.models.taught import peer_rows, rows_of
 from sereno.ops.commit import code_version
@@ -32,7 +32,7 @@ PAIRS = {"BTC/USDT": "BINANCE_SPOT_BTCUSDT_1h", "ETH/USDT": "BINANCE_SPOT_ETHUSD
 BARRIERS, COSTS, MODELS = BarrierSettings(), CostSettings(), ModelSettings()
 LOSSES = (
     "series",
-    "rows",
+    "candles",
     "trend, log loss",
     "quantiles, pinball (ATR)",
     "mean return, RMSE (ATR)",
@@ -104,6 +104,14 @@ def sharpness(study: Study) -> tuple[str, ...]:
     )
 
 
+def refusals(study: Study) -> Iterator[str]:
+    """Why what was learned does not serve, beyond what the tables show: lower loss, and yet refused."""
+    for role, learned in study.roles.items():
+        verdict = learned.verdict
+        if not verdict.passed and verdict.improvement > 0 and verdict.p_value <= MAX_P_VALUE:
+            yield f"{study.series}, {role}: {verdict.reason}."
+
+
 def _both(learned: Learned, name: str) -> tuple[float | None, float | None]:
     return learned.metrics[name], learned.baseline_metrics[name]
 
@@ -111,7 +119,8 @@ def _both(learned: Learned, name: str) -> tuple[float | None, float | None]:
 def _judged(mine: float | None, plain: float | None, verdict: Verdict | None) -> str:
     assert verdict is not None
     word = "passed" if verdict.passed else "refused"
-    chance = f"p {verdict.p_value:.2g}, " if verdict.improvement > 0 else ""
+    p_value = f"p {verdict.p_value:.2g}" if verdict.p_value >= 1e-4 else "p < 0.0001"
+    chance = f"{p_value}, " if verdict.improvement > 0 else ""
     return f"{_told(mine, 4)} / {_told(plain, 4)}, {chance}{word}"
 
 
@@ -144,7 +153,8 @@ def main() -> int:
     until = iso(max(int(candles.close_ms[-1]) for candles in history.values()))
     print(f"Measured {datetime.now(UTC):%Y-%m-%d} at commit {code_version()}, candles until {until}.\n")
     print("\n".join(table(LOSSES, [losses(study) for study in studies])), end="\n\n")
-    print("\n".join(table(SHARPNESS, [sharpness(study) for study in studies])))
+    print("\n".join(table(SHARPNESS, [sharpness(study) for study in studies])), end="\n\n")
+    print("\n".join(line for study in studies for line in refusals(study)))
     return 0
 
 

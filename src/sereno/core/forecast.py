@@ -15,7 +15,7 @@ class Forecast:
 
     prob_up          calibrated probability that a long reaches its target before its stop
     prob_down        the same for a short; prob_up + prob_down <= 1
-    expected_return  mean simple return over the horizon (0.01 is one per cent)
+    expected_return  mean simple return over the horizon (0.01 is one per cent); 0 where nothing is known of it
     p10, p50, p90    quantiles of that return, in order
     risk_score       in [0, 1]: probability that the stop comes first, scaled with volatility
     model_version    one entry a role, `role=version`, joined by commas
