@@ -125,8 +125,11 @@ def test_a_title_tells_the_trees_from_what_serves(edged: Trained, noise: Trained
 
 
 def test_the_mean_is_told_of_where_its_judgement_was_kept(edged: Trained, page: str) -> None:
-    assert "Mean: " not in page
+    assert "Mean: learned, " in page
     role = next(role for role in edged.report.roles if role.role is Role.RETURN)
+    older = {name: value for name, value in role.evaluation.items() if name not in ("mean", "mean_verdict")}
+    before = replace(edged.report, roles=(replace(role, evaluation=older),))
+    assert "Mean: " not in train_report([before], equity={})
     verdict = asdict(Verdict(False, -0.01, 0.7, "worse than the baseline out of sample"))
 
     def told(kind: str, verdict: dict[str, object]) -> str:
