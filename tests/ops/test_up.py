@@ -109,8 +109,9 @@ def test_the_live_table_draws_everything(tmp_path: Path) -> None:
         "alive",
         "it broke",
         "LONG",
-        "open positions",
-        "2024-06-01T12:15",
+        "open position",
+        "2024-06-01 12:00 UTC",
+        "12:15",
     ):
         assert word in told, word
     assert "open positions 1, closed 1" in snapshot.line()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from html import escape
 from typing import TypeAlias
@@ -128,6 +129,11 @@ def number(value: float | None, digits: int = 2) -> str:
 def minute(at: UtcMs) -> str:
     """A moment for eyes: `2024-06-01 12:00`."""
     return iso(at)[:16].replace("T", " ")
+
+
+def price(value: Decimal) -> str:
+    """Two digits behind the point; below 10 as many as there are."""
+    return f"{value:,.2f}" if value >= 10 else f"{value.normalize():f}"
 
 
 def _section(section: Section) -> str:

@@ -12,7 +12,7 @@ from sereno.core.errors import SerenoError
 from sereno.core.order import PAPER_ACCOUNT, EquityPoint, Position
 from sereno.core.settings import Settings
 from sereno.core.signal import Signal
-from sereno.core.timeframe import UtcMs, iso
+from sereno.core.timeframe import Timeframe, UtcMs, iso
 from sereno.ops.address import api_address
 from sereno.ops.entries import desk_moment, entry_facts
 from sereno.ops.facts import JobState, job_states, world_ended_ms
@@ -30,8 +30,10 @@ NEWEST_SIGNALS = 8
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The desk at `now_ms` of its own time (None: no clock). `newest` is the newest candle by series.
+    """The desk at `now_ms` of its own time (None: no clock).
 
+    closes    close of the newest candle by instrument's key and timeframe
+    report    path of the page that was written last; empty: there is none
     entries   why the account enters nothing; empty while it may
     """
 
@@ -40,7 +42,7 @@ class Snapshot:
     jobs: tuple[JobState, ...]
     running: frozenset[str]
     next_ms: Mapping[str, UtcMs]
-    newest: Mapping[str, str]
+    closes: Mapping[str, Mapping[Timeframe, UtcMs]]
     signals: tuple[Signal, ...]
     positions: tuple[Position, ...]
     closed: int
@@ -90,7 +92,7 @@ def take_snapshot(
         jobs=states,
         running=frozenset() if scheduler is None else frozenset(scheduler.running),
         next_ms=_next_firings(states, now, settings.jobs.timezone, scheduler),
-        newest=_newest_candles(states),
+        closes=_newest_closes(states),
         signals=tuple(newest_signals),
         positions=tuple(open_positions),
         closed=closed,
@@ -114,14 +116,17 @@ def _next_firings(
     return {s.job.name: s.job.schedule.next_after(now, zone) for s in states if not s.job.is_daemon}
 
 
-def _newest_candles(states: tuple[JobState, ...]) -> dict[str, str]:
-    """Newest candle by series, as the collector last told it: the console need not open the lake."""
+def _newest_closes(states: tuple[JobState, ...]) -> dict[str, dict[Timeframe, UtcMs]]:
+    """As the collector last told it: the console need not open the lake."""
     run = next((s.last_well for s in states if s.job.name == COLLECTOR), None)
     series = run.details.get("series") if run else None
-    if not isinstance(series, dict):
-        return {}
-    stamps = {key: facts.get("newest_open_ms") for key, facts in series.items()}
-    return {key: iso(at) for key, at in stamps.items() if isinstance(at, int)}
+    closes: dict[str, dict[Timeframe, UtcMs]] = {}
+    for key, facts in series.items() if isinstance(series, dict) else ():
+        instrument, _, name = key.rpartition("@")
+        newest = facts.get("newest_open_ms")
+        if isinstance(newest, int):
+            closes.setdefault(instrument, {})[Timeframe(name)] = newest + Timeframe(name).ms
+    return closes
 
 
 def _report(folder: Path) -> str:

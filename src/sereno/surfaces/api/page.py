@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from sereno.core.order import EquityPoint, Position
-from sereno.core.page import Drawn, Figure, Kind, Links, Part, Section, Table, Words, minute, number, page
+from sereno.core.page import Drawn, Figure, Kind, Links, Part, Section, Table, Words, minute, number, page, price
 from sereno.core.signal import Decision, Signal
 from sereno.core.timeframe import UtcMs
 from sereno.ops.app import Desk
@@ -105,11 +104,6 @@ def _position(p: Position) -> tuple[str | Words, ...]:
         if p.pnl_quote is None
         else Words(f"{p.pnl_quote:+.2f}", Kind.GOOD if p.pnl_quote >= 0 else Kind.BAD),
     )
-
-
-def price(value: Decimal) -> str:
-    """Two digits behind the point; below 10 as many as there are."""
-    return f"{value:,.2f}" if value >= 10 else f"{value.normalize():f}"
 
 
 def _jobs(states: Sequence[JobState], now: UtcMs | None, zone: str) -> Table:
