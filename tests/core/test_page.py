@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,6 @@ from sereno.core.page import (
     Figure,
     Kind,
     Links,
-    Listing,
     Part,
     Section,
     Table,
@@ -22,6 +22,7 @@ from sereno.core.page import (
     number,
     page,
     percent,
+    price,
 )
 
 EVIL = "<script>alert('x')</script>&"
@@ -36,7 +37,6 @@ EVIL = "<script>alert('x')</script>&"
         Links(((EVIL, "/'onclick='x"),)),
         Table((EVIL,), ((EVIL,), (Words(EVIL, Kind.GOOD),))),
         Table((EVIL,), (), EVIL),
-        Listing((EVIL,)),
     ],
     ids=lambda part: type(part).__name__,
 )
@@ -69,6 +69,12 @@ def test_every_kind_has_its_colour_by_day_and_by_night() -> None:
         assert not kind or f".{kind} {{ color: var(--{kind}); }}" in STYLE
     names = [set(re.findall(r"--(\w+):", part)) for part in (day, night)]
     assert names[0] == names[1]
+
+
+def test_a_price_has_as_many_digits_as_it_needs() -> None:
+    assert [price(Decimal(text)) for text in ("63123.4567", "10", "0.00001230")] == [
+        "63,123.46", "10.00", "0.0000123",
+    ]  # fmt: skip
 
 
 def test_figures_that_are_undefined_are_a_dash() -> None:

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 from sereno.core.clock import FixedClock
-from sereno.core.timeframe import DAY_MS
+from sereno.core.timeframe import DAY_MS, HOUR_MS
 from sereno.ops import soak_report
 from sereno.ops.app import Desk, open_desk_ledger
 from sereno.ops.jobs import Job
+from sereno.ops.runner import run_inline
 from sereno.ops.schedule import every
 from sereno.ops.soak import Asked, Soak
-from sereno.ops.soak_report import SoakReport
+from sereno.ops.soak_report import SoakReport, write_soak_report
 from sereno.store.ledger import Ledger, runs
 from sereno.store.ledger.runs import RunStatus
 from tests.ops.desk_process import SMALL, settings_of
@@ -128,6 +129,40 @@ def test_an_interrupted_report_is_not_well(tmp_path: Path) -> None:
     assert not cut.well
     assert "INTERRUPTED by SIGINT" in "\n".join(cut.lines())
     assert "INTERRUPTED" not in "\n".join(whole.lines())
+
+
+def test_the_page_is_made_of_tables(tmp_path: Path) -> None:
+    """What the desk decided and traded, not the console's lines once more."""
+    path = tmp_path / "soak.html"
+    with seeded_desk(tmp_path) as desk:
+        job = run_inline(desk, Job("train", "", every(15), 60, "tests.ops.job_functions:not_well"))
+        report = SoakReport.of(desk, (job,), NOW_MS - 6 * HOUR_MS, NOW_MS, 1.0)
+    write_soak_report(path, report)
+    text = path.read_text()
+    assert "<pre>" not in text
+    assert "6.0 simulated hours" in text
+    for row in (
+        "<td>LONG</td><td>taken</td><td>4</td>",
+        "<td>NO_TRADE</td><td>no_edge</td><td>4</td>",
+        "<td>BTC/USDT</td><td>long</td><td>0.5</td><td>2024-06-01 04:00</td><td>100.10</td>",
+        "<td>train</td><td>1</td>",
+        "<polyline",
+        "train at 2024-06-01T12:00:30Z",
+    ):
+        assert row in text, row
+
+
+def test_a_position_closed_before_the_run_is_no_trade_of_it(tmp_path: Path) -> None:
+    with seeded_desk(tmp_path) as desk:
+        report = SoakReport.of(desk, (), NOW_MS - HOUR_MS, NOW_MS, 1.0)
+    assert (report.trades, report.figures.trades) == ((), 0)
+
+
+@pytest.mark.parametrize(("hours", "words"), [(6, "6.0 simulated hours"), (48, "2.0 simulated days")])
+def test_a_span_below_two_days_is_told_in_hours(tmp_path: Path, hours: int, words: str) -> None:
+    with seeded_desk(tmp_path) as desk:
+        told = next(SoakReport.of(desk, (), NOW_MS - hours * HOUR_MS, NOW_MS, 1.0).lines())
+    assert told.startswith(words)
 
 
 def test_what_the_ledger_let_go_is_not_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

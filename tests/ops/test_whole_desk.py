@@ -264,6 +264,6 @@ def test_simulated_hours_run_as_fast_as_the_machine_can(world: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "all well" in done.stdout
     assert "BROKEN" not in done.stdout
-    assert "3.0 simulated days" not in done.stdout
+    assert "3.0 simulated hours" in done.stdout
     assert (settings_of(world).paths.reports / "soak.html").stat().st_size > 1000
     assert unpickled(world) == []

@@ -106,6 +106,31 @@ def test_an_empty_result_makes_a_report_too(tmp_path: Path) -> None:
     assert summary_rows([nothing])[0]["win rate"] == "-"
 
 
+def test_without_a_trade_the_report_says_why_instead_of_drawing_nothing(tmp_path: Path) -> None:
+    nothing = result(bars=200, signals=SignalSettings(prob_min=1.0))
+    assert len(nothing.trades) == 0
+    page, data = write_backtest_report(tmp_path / "b.html", [nothing])
+    text = page.read_text()
+    assert "<img" not in text
+    assert "Equity and drawdown" not in text
+    assert f"prob_below_min {nothing.refused['prob_below_min']}" in text
+    assert nothing.nearest is not None
+    assert "is below" in nothing.nearest.detail
+    assert nothing.nearest.detail in text
+    (told,) = json.loads(data.read_text())["results"]
+    assert told["nearest_miss"]["detail"] == nothing.nearest.detail
+
+
+def test_only_what_was_traded_is_drawn_and_the_rest_is_told(tmp_path: Path) -> None:
+    page, _ = write_backtest_report(
+        tmp_path / "b.html", [result(), result(seed=4, signals=SignalSettings(prob_min=1.0))]
+    )
+    text = page.read_text()
+    assert text.count("<img") == 2
+    assert "fold 2: no trade." in text
+    assert "fold 1: no trade." not in text
+
+
 def test_in_the_kernel_too_a_streak_never_shortens_a_longer_pause() -> None:
     """The weekly limit falls while the position is open; the stop that fills the streak comes later."""
     rows = np.array(

@@ -19,13 +19,13 @@ STYLE = """
 @media (prefers-color-scheme: dark) { :root { --ink: #e8eaf0; --faint: #a3a9b8; --line: #343a48; --paper: #14171e; --curve: #8fb1ff; --good: #5fd39a; --bad: #ff8a80; --warn: #f2c14e; } }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 80rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.4rem; margin-bottom: 0; } h1 small { font-size: .9rem; font-weight: 500; } h2 { font-size: 1.1rem; margin: 2rem 0 .4rem; } h3 { font-size: 1rem; margin: 1.4rem 0 .3rem; }
-p { margin: .2rem 0; } a { color: var(--curve); } pre, .scroll { overflow-x: auto; } b { font-size: 1.2rem; }
+p { margin: .2rem 0; } a { color: var(--curve); } .scroll { overflow-x: auto; } b { font-size: 1.2rem; }
 table { border-collapse: collapse; margin: .3rem 0 1rem; font-variant-numeric: tabular-nums; } th { color: var(--faint); font-weight: 500; vertical-align: bottom; }
 th, td { text-align: left; padding: .25rem .9rem .25rem 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
 .figures th, .figures td { text-align: right; } .figures th:first-child, .figures td:first-child { text-align: left; }
 .figures { font-size: 14px; } .figures th { white-space: normal; } td.long { white-space: normal; min-width: 11rem; } .figures td.long { text-align: left; }
 .good { color: var(--good); } .bad { color: var(--bad); } .warn { color: var(--warn); } .faint { color: var(--faint); }
-.curve svg { width: 100%; min-width: 36rem; height: auto; } .plots { display: flex; flex-wrap: wrap; gap: 1rem; } .plots svg, img { max-width: 100%; height: auto; background: #fff; border-radius: 6px; }
+.curve svg { width: 100%; height: 11rem; display: block; } .ends { display: flex; justify-content: space-between; font-size: 12px; } .plots { display: flex; flex-wrap: wrap; gap: 1rem; } .plots svg, img { max-width: 100%; height: auto; background: #fff; border-radius: 6px; }
 """
 LONG_CHARS = 28
 """A longer cell may break into lines."""
@@ -75,13 +75,6 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
-    """Lines as they are, in a fixed pitch."""
-
-    lines: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Drawn:
     """Pictures, which are markup already; `frame` is `curve` for one as wide as the page, `plots` for some in a row."""
 
@@ -89,7 +82,7 @@ class Drawn:
     frame: str = "plots"
 
 
-Part: TypeAlias = Words | Figure | Links | Table | Listing | Drawn
+Part: TypeAlias = Words | Figure | Links | Table | Drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +145,6 @@ def _part(part: Part) -> str:
             return f"<p>{ways}</p>"
         case Table():
             return _table(part)
-        case Listing():
-            lines = "\n".join(escape(line) for line in part.lines)
-            return f"<pre>{lines}</pre>"
         case Drawn():
             return f"<div class='scroll {part.frame}'>{part.markup}</div>"
 

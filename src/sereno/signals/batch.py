@@ -12,13 +12,14 @@ from sereno.core.candle import F64, I64
 from sereno.core.errors import SkipThis
 from sereno.core.instrument import Market
 from sereno.core.settings.sections import BarrierSettings, CostSettings, SignalSettings
-from sereno.core.timeframe import Timeframe
+from sereno.core.signal import Decision
+from sereno.core.timeframe import Timeframe, UtcMs
 from sereno.models.contract import Forecasts
 from sereno.models.contract import Frame as FeatureBlock
 from sereno.signals.decide import decide
 from sereno.signals.gates import rests_after_gap
 from sereno.signals.regime import ADX, ATR_RATIO, regime_of
-from sereno.signals.words import Reason, Situation
+from sereno.signals.words import Reason, Situation, Verdict
 
 I8: TypeAlias = NDArray[np.int8]
 
@@ -30,6 +31,15 @@ class Frame(FeatureBlock, Protocol):
     def timeframe(self) -> Timeframe: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """A candle that was nearly traded: its close, the side, and in words every rule that said no."""
+
+    ts: UtcMs
+    side: Decision
+    detail: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Decisions:
     """(n,) decisions before cool-down and risk, which depend on what was traded; oldest first.
@@ -37,12 +47,15 @@ class Decisions:
     side      +1 LONG, -1 SHORT, 0 NO_TRADE
     atr       raw average true range at the decision; NaN in warm-up
     refusals  how often each reason was the first to refuse, and how often a gap in the data did
+    nearest   the refused candle with an edge that the fewest rules refused, of these the one with the largest
+              expected utility; None when no side had an edge
     """
 
     ts: I64
     side: I8
     atr: F64
     refusals: dict[str, int]
+    nearest: Miss | None = None
 
     def __len__(self) -> int:
         return len(self.ts)
@@ -64,6 +77,7 @@ def decide_all(
     """
     side = np.zeros(len(frame.ts), dtype=np.int8)
     refusals: dict[str, int] = {}
+    nearest: tuple[int, float, Miss] | None = None
     rests = rests_after_gap(frame.ts, frame.timeframe, rest_bars=signals.gap_rest_bars)
     adx = frame.values[:, frame.names.index(ADX)].tolist()
     ratio = frame.values[:, frame.names.index(ATR_RATIO)].tolist()
@@ -94,4 +108,18 @@ def decide_all(
             side[row] = verdict.decision.sign
         else:
             refusals[reason.value] = refusals.get(reason.value, 0) + 1
-    return Decisions(ts=frame.ts, side=side, atr=frame.atr, refusals=refusals)
+            nearest = _nearer(nearest, verdict, ts)
+    miss = None if nearest is None else nearest[2]
+    return Decisions(ts=frame.ts, side=side, atr=frame.atr, refusals=refusals, nearest=miss)
+
+
+def _nearer(
+    known: tuple[int, float, Miss] | None, verdict: Verdict, ts: UtcMs
+) -> tuple[int, float, Miss] | None:
+    """The nearer of a known miss and a refused candle: (rules against it, minus its expected utility, it)."""
+    if verdict.side is None or verdict.utility is None:
+        return known
+    rules, short = len(verdict.refusals), -verdict.utility
+    if known is not None and known[:2] <= (rules, short):
+        return known
+    return rules, short, Miss(ts, verdict.side, verdict.detail if verdict.refusals else Reason.DATA_GAP.value)

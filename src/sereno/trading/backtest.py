@@ -11,7 +11,7 @@ from sereno.core.candle import F64, I64, Candles
 from sereno.core.instrument import InstrumentRules, Series
 from sereno.core.settings.sections import BarrierSettings, CostSettings, RiskSettings, SignalSettings
 from sereno.models.contract import Forecasts
-from sereno.signals.batch import I8, Decisions, Frame, decide_all
+from sereno.signals.batch import I8, Decisions, Frame, Miss, decide_all
 from sereno.trading.rules import EXIT_REASONS, Rulebook, rulebook
 from sereno.trading.statistics import Statistics, sharpe, statistics
 
@@ -65,6 +65,7 @@ class BacktestResult:
     refused    how often each rule refused: the decision's reasons, then the kernel's
     sharpe     annualised, of per-bar equity returns
     exposure_frac  share of bars with an open position
+    nearest        what came nearest to a trade of all that the decision refused
     open_at_end    a last position was still open; neither trades nor equity hold it
     """
 
@@ -81,6 +82,7 @@ class BacktestResult:
     refused: dict[str, int]
     buy_and_hold_frac: float | None
     open_at_end: bool = False
+    nearest: Miss | None = None
 
 
 def run(
@@ -150,6 +152,7 @@ def backtest(
         exposure_frac=float(in_position.mean()) if len(covered) else None,
         refused=decisions.refusals | refusals,
         open_at_end=open_at_end,
+        nearest=decisions.nearest,
         buy_and_hold_frac=float(covered.close[-1] / covered.open[0] - 1.0) if len(covered) else None,
     )
 

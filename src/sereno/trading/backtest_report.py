@@ -18,6 +18,7 @@ from sereno.core.files import JsonObject, replace_file, replace_json
 from sereno.core.instrument import Series
 from sereno.core.page import Drawn, Kind, Section, Table, Words, number, page, percent
 from sereno.core.timeframe import iso
+from sereno.signals.batch import Miss
 from sereno.trading.backtest import BacktestResult, reason_of
 from sereno.trading.rules import EXIT_REASONS
 from sereno.trading.statistics import drawdowns_frac, max_drawdown_frac
@@ -116,6 +117,7 @@ def _result_json(label: str, fold: BacktestResult) -> JsonObject:
         "exposure_frac": fold.exposure_frac,
         "buy_and_hold_frac": fold.buy_and_hold_frac,
         "refused": fold.refused,
+        "nearest_miss": _miss(fold.nearest),
         "trades": [
             {
                 "side": "long" if t.sign[k] > 0 else "short",
@@ -134,6 +136,10 @@ def _result_json(label: str, fold: BacktestResult) -> JsonObject:
     }
 
 
+def _miss(miss: Miss | None) -> JsonObject | None:
+    return None if miss is None else {"ts": iso(miss.ts), "side": miss.side.value, "detail": miss.detail}
+
+
 def _page(
     results: Sequence[BacktestResult], title: str, notes: Sequence[str], folds: Sequence[Mapping[str, str]]
 ) -> str:
@@ -142,25 +148,43 @@ def _page(
         refused.update(result.refused)
     why = [{"reason": reason, "bars": str(bars)} for reason, bars in refused.most_common() if bars]
     told = (Words(words, Kind.FAINT) for words in (RULES_WORDS, APART_WORDS))
+    labelled = _labelled(results)
+    traded = [(label, r) for label, r in labelled if len(r.trades)]
+    without = tuple(Words(f"{label}: {no_trade_words(r)}") for label, r in labelled if not len(r.trades))
     sections = (
         Section("", (*told, *(Words(note) for note in notes))),
         Section("Results", (_table(summary_rows(results)),)),
         *((Section("Folds", (_table(folds),)),) if folds else ()),
-        Section(
-            "Equity and drawdown", (Drawn(_picture(_equity_plot(results), "equity and drawdown"), "plots"),)
-        ),
-        Section("Trades", (Drawn(_picture(_trade_plot(results), "result of each trade"), "plots"),)),
+        *(_plots(traded) if traded else ()),
+        *((Section("Without a trade", without),) if without else ()),
         Section("Why bars were not traded", (_table(why),)),
     )
     return page(title, sections)
 
 
-def _equity_plot(folds: Sequence[BacktestResult]) -> Figure:
+def no_trade_words(result: BacktestResult) -> str:
+    """Why a result without a trade has none: what refused how often, and what came nearest."""
+    counts = sorted(result.refused.items(), key=lambda one: -one[1])
+    refused = ", ".join(f"{reason} {bars:,}" for reason, bars in counts if bars) or "nothing was decided"
+    none = "no closed trade, one is open at the end" if result.open_at_end else "no trade"
+    near = result.nearest
+    if near is None:
+        return f"{none}. Refused: {refused}. On no candle had a side a positive expected utility after costs."
+    return f"{none}. Refused: {refused}. Nearest miss: {near.side} at {iso(near.ts)}, {near.detail}."
+
+
+def _plots(traded: Sequence[tuple[str, BacktestResult]]) -> tuple[Section, Section]:
+    equity = Drawn(_picture(_equity_plot(traded), "equity and drawdown"), "plots")
+    trades = Drawn(_picture(_trade_plot([r for _, r in traded]), "result of each trade"), "plots")
+    return Section("Equity and drawdown", (equity,)), Section("Trades", (trades,))
+
+
+def _equity_plot(folds: Sequence[tuple[str, BacktestResult]]) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 6), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-    for label, fold in _labelled(folds):
+    for label, fold in folds:
         stamps = _days(fold.ts)
         growth = fold.equity / fold.initial_equity_quote
         above.plot(stamps, growth, linewidth=1.2, label=label)

@@ -112,7 +112,10 @@ def backtest_desk(
 
 def told(result: BacktestResult) -> tuple[str, ...]:
     """One result in words."""
-    f = result.figures
+    f, near = result.figures, result.nearest
+    missed = (
+        () if f.trades or near is None else (f"  nearest miss: {near.side} at {iso(near.ts)}, {near.detail}",)
+    )
     return (
         f"{result.series.key} {iso(result.first_ms)[:10]} to {iso(result.last_ms)[:10]}",
         f"  trades {f.trades}, net {f.net_quote:.2f} quote, return {_share(f.return_frac)}, "
@@ -120,6 +123,7 @@ def told(result: BacktestResult) -> tuple[str, ...]:
         f"  win rate {_share(f.win_rate)}, profit factor {_number(f.profit_factor)}, "
         f"Sharpe {_number(result.sharpe)}, deepest drawdown {_share(f.max_drawdown_frac)}",
         f"  refused: {refused(result)}",
+        *missed,
     )
 
 
