@@ -90,6 +90,27 @@ def test_a_drought_longer_than_the_signals_that_are_read_is_found(
     assert noticed.get(desk.series[1].key) is told
 
 
+@pytest.mark.parametrize(
+    ("mode", "remedy"), [(Mode.PAPER, "fewer series"), (Mode.SIM, "sim.seconds_per_candle")]
+)
+def test_a_desk_that_misses_most_of_its_decisions_is_told_of_it(
+    tmp_path: Path, mode: Mode, remedy: str
+) -> None:
+    with seeded_desk(tmp_path, mode=mode, venue={"instruments": ["BTC/USDT"]}) as desk:
+        series = desk.series[0]
+        with desk.ledger.begin() as tx:
+            for i in range(24):
+                one = signal_of(series, NOW_MS - i * 1000, Decision.NO_TRADE, mode=mode)
+                signals.save(tx, replace(one, reason="stale_candle" if i % 3 else "no_edge"))
+        (missed,) = (n for n in look(desk, NOW_MS) if n.check == "missed_decisions")
+        assert (missed.severity, missed.subject) == (Severity.HIGH, series.key)
+        assert missed.message.startswith("16 of the newest 24 decisions came too late (stale_candle)")
+        assert remedy in missed.message
+        look_for_anomalies(desk, RUN)
+        with desk.ledger.read() as tx:
+            assert "missed_decisions" in {kept.check for kept in findings.recent(tx)}
+
+
 def test_trap_b12_8_a_losing_streak_is_found(desk: Desk) -> None:
     series = desk.series[0]
     with desk.ledger.begin() as tx:

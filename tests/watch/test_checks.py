@@ -99,6 +99,25 @@ def test_longs_alone_are_no_finding_where_nothing_else_is_possible() -> None:
     assert checks.one_sided([replace(signals([1] * 12), both_sides=False)], limits=LIMITS) == ()
 
 
+def missed(late: int, well: int, limits: WatchSettings = LIMITS) -> list[Severity]:
+    facts = SignalFacts(KEY, H1, (), None, (True,) * late + (False,) * well)
+    return [one.severity for one in checks.missed_decisions([facts], limits=limits, remedy="hurry less")]
+
+
+@pytest.mark.parametrize(
+    ("late", "severity"),
+    [(0, None), (6, None), (7, Severity.WARNING), (12, Severity.WARNING), (13, Severity.HIGH)],
+)
+def test_decisions_that_came_too_late_are_told_by_their_share(late: int, severity: Severity | None) -> None:
+    assert missed(late, 24 - late) == ([] if severity is None else [severity])
+    assert missed(late, 100) == ([] if severity is None else [severity]), "only the newest are judged"
+
+
+def test_a_desk_that_has_just_begun_is_not_judged_by_its_first_decisions() -> None:
+    assert missed(23, 0) == []
+    assert missed(24, 0) == [Severity.HIGH]
+
+
 @pytest.mark.parametrize(
     ("age_days", "severity"), [(13, None), (15, Severity.WARNING), (29, Severity.HIGH), (None, Severity.HIGH)]
 )
@@ -176,6 +195,9 @@ def test_every_limit_of_the_watch_has_its_effect() -> None:
     assert checks.one_sided(long, limits=WatchSettings(one_sided_least=13)) == ()
     assert checks.one_sided(long, limits=WatchSettings(one_sided_frac=1.0)) == ()
     assert checks.one_sided(long, limits=LIMITS)[0].check == "one_sided"
+    assert missed(2, 2, WatchSettings(missed_last=4)) == [Severity.WARNING]
+    assert missed(2, 2, WatchSettings(missed_last=4, missed_frac=0.5)) == []
+    assert missed(2, 2, WatchSettings(missed_last=4, missed_high_frac=0.4)) == [Severity.HIGH]
     high = WatchSettings(drawdown_high_frac=0.04)
     assert checks.drawdown(fallen, account="paper", limits=high)[0].severity is Severity.HIGH
     critical = WatchSettings(drawdown_high_frac=0.01, drawdown_critical_frac=0.04)
@@ -186,3 +208,8 @@ def test_every_limit_of_the_watch_has_its_effect() -> None:
 def test_the_limits_of_a_drawdown_are_in_order() -> None:
     with pytest.raises(ValueError, match=r"watch\.drawdown_high_frac"):
         Settings.model_validate({"watch": {"drawdown_high_frac": 0.2, "drawdown_critical_frac": 0.1}})
+
+
+def test_the_limits_of_missed_decisions_are_in_order() -> None:
+    with pytest.raises(ValueError, match=r"watch\.missed_frac"):
+        Settings.model_validate({"watch": {"missed_frac": 0.6, "missed_high_frac": 0.5}})

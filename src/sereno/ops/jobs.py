@@ -119,7 +119,7 @@ JOBS: tuple[Job, ...] = (
     ),
     Job(
         ANOMALY,
-        "looks for stale data, silent or one-sided signals, old models, losses, failed jobs; lets old records go",
+        "looks for stale data, silent, late or one-sided signals, old models, losses, failed jobs; lets old records go",
         hourly(6, minute=37),
         600,
         "sereno.ops.steps.anomaly:look_for_anomalies",

@@ -141,6 +141,7 @@ class SignalFacts:
 
     refused_since_ms   moment of the newest that was taken, of the oldest of all if none was
     both_sides         whether its market can be sold short at all
+    late   of the same signals, newest first: whether it was refused for coming too late
     """
 
     key: str
@@ -148,6 +149,7 @@ class SignalFacts:
     signs: tuple[tuple[UtcMs, int], ...]
     refused_since_ms: UtcMs | None
     both_sides: bool = True
+    late: tuple[bool, ...] = ()
 
 
 def signal_drought(series: Sequence[SignalFacts], *, now: UtcMs, drought_bars: int) -> tuple[Noticed, ...]:
@@ -186,6 +188,27 @@ def one_sided(series: Sequence[SignalFacts], *, limits: WatchSettings) -> tuple[
             found.append(
                 Noticed("one_sided", Severity.WARNING, facts.key, message, {"share_frac": round(share, 3)})
             )
+    return tuple(found)
+
+
+def missed_decisions(
+    series: Sequence[SignalFacts], *, limits: WatchSettings, remedy: str
+) -> tuple[Noticed, ...]:
+    """Too many of the newest signals were refused for coming too late: the desk looks well and trades nothing.
+
+    remedy   what a person can do about it
+    """
+    found = []
+    for facts in series:
+        seen = facts.late[: limits.missed_last]
+        share = sum(seen) / limits.missed_last
+        if len(seen) < limits.missed_last or share <= limits.missed_frac:
+            continue
+        severity = Severity.HIGH if share > limits.missed_high_frac else Severity.WARNING
+        message = f"{sum(seen)} of the newest {len(seen)} decisions came too late (stale_candle): {remedy}"
+        found.append(
+            Noticed("missed_decisions", severity, facts.key, message, {"share_frac": round(share, 3)})
+        )
     return tuple(found)
 
 

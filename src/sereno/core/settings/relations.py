@@ -125,6 +125,12 @@ def _drawdowns_are_ordered(s: Settings) -> str | None:
     return "watch.drawdown_high_frac must not exceed watch.drawdown_critical_frac"
 
 
+def _misses_are_ordered(s: Settings) -> str | None:
+    if s.watch.missed_frac <= s.watch.missed_high_frac:
+        return None
+    return "watch.missed_frac must not exceed watch.missed_high_frac"
+
+
 def _signals_outlive_their_features(s: Settings) -> str | None:
     r = s.retention
     if r.refused_features_days <= r.refused_signals_days:
@@ -190,6 +196,7 @@ RELATIONS = (
     _embargo_covers_horizon,
     _slices_leave_rows,
     _drawdowns_are_ordered,
+    _misses_are_ordered,
     _signals_outlive_their_features,
     _candles_dir_exists,
     _simulator_is_the_venue,

@@ -350,6 +350,16 @@ class WatchSettings(Section):
         description="share of the signals taken, where shorts are possible, that face one way, above which",
     )
     one_sided_least: int = Field(8, ge=2, description="fewer signals than this are not judged so")
+    missed_last: int = Field(
+        24,
+        ge=1,
+        le=200,
+        description="newest signals of a series that are judged by their delay; fewer are not",
+    )
+    missed_frac: Frac = Field(0.25, description="share of them that came too late, above which")
+    missed_high_frac: Frac = Field(
+        0.5, description="share of them that came too late that is high, above which"
+    )
     drawdown_high_frac: Frac = Field(0.08, description="fall of equity below its peak that is high")
     drawdown_critical_frac: Frac = Field(0.12, description="fall of equity below its peak that is critical")
     failures_high: int = Field(3, ge=1, description="failures of a job in a row that are high, not a warning")

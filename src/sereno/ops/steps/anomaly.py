@@ -14,6 +14,7 @@ from sereno.core.errors import SkipThis
 from sereno.core.files import replace_json
 from sereno.core.ids import stable_id
 from sereno.core.instrument import Market, Series
+from sereno.core.mode import Mode
 from sereno.core.timeframe import DAY_MS, UtcMs, iso
 from sereno.ops import retention
 from sereno.ops.entries import entry_facts
@@ -24,6 +25,7 @@ from sereno.ops.run import Outcome, Run
 from sereno.ops.served import correct_ledger
 from sereno.ops.steps.tell import tell_waiting
 from sereno.ops.watched import changed_under, slack_ms, unwatched
+from sereno.signals.words import Reason
 from sereno.store.ledger import equity, findings, positions, runs
 from sereno.store.ledger import signals as kept_signals
 from sereno.store.ledger.runs import JobRun, RunStatus
@@ -41,6 +43,12 @@ SIGNALS_SEEN = 200
 TRIPS_SEEN = 50
 RUNS_SEEN = 10
 CYCLES_SEEN = 100
+_REAL = "the desk was down, or the host is too slow: a faster one or fewer series help"
+REMEDIES = {
+    Mode.SIM: "this world is too fast for the host: raise sim.seconds_per_candle",
+    Mode.PAPER: _REAL,
+    Mode.LIVE: _REAL,
+}
 _log = structlog.get_logger("sereno.anomaly")
 
 
@@ -91,6 +99,7 @@ def look(desk: Desk, now: UtcMs) -> tuple[Noticed, ...]:
         *retold,
         *checks.signal_drought(signal_facts, now=now, drought_bars=limits.drought_bars),
         *checks.one_sided(signal_facts, limits=limits),
+        *checks.missed_decisions(signal_facts, limits=limits, remedy=REMEDIES[desk.mode]),
         *checks.old_models(_model_facts(desk), now=now, max_age_days=settings.models.max_age_days),
         *_damaged_models(desk),
         *checks.losing_streak(
@@ -147,6 +156,7 @@ def _signal_facts(desk: Desk, tx: Connection, series: Series) -> checks.SignalFa
         tuple((s.ts, s.decision.sign) for s in found),
         taken.ts if taken else kept_signals.first_moment(tx, series, desk.mode),
         both_sides=series.instrument.market is not Market.SPOT,
+        late=tuple(s.reason == Reason.STALE_CANDLE for s in found),
     )
 
 

@@ -8,7 +8,20 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from sereno.core.order import EquityPoint, Position
-from sereno.core.page import Drawn, Figure, Kind, Links, Part, Section, Table, Words, minute, number, page, price
+from sereno.core.page import (
+    Drawn,
+    Figure,
+    Kind,
+    Links,
+    Part,
+    Section,
+    Table,
+    Words,
+    minute,
+    number,
+    page,
+    price,
+)
 from sereno.core.signal import Decision, Signal
 from sereno.core.timeframe import UtcMs
 from sereno.ops.app import Desk
