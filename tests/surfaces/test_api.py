@@ -15,6 +15,7 @@ from sereno.core.clock import ClockAnchor, ClockFile, FixedClock, WallClock
 from sereno.core.instrument import Series
 from sereno.core.mode import Mode
 from sereno.core.settings import ApiSettings, Settings
+from sereno.core.page import minute
 from sereno.core.signal import Decision
 from sereno.core.timeframe import HOUR_MS, Timeframe
 from sereno.ops.app import Desk
@@ -23,10 +24,12 @@ from sereno.ops.logs import MASK, Redactor
 from sereno.ops.records import Recorder
 from sereno.ops.snapshot import take_snapshot
 from sereno.store.lake import Lake
-from sereno.store.ledger import runs, signals
+from sereno.store.ledger import findings, runs, signals
+from sereno.store.ledger.findings import Finding
 from sereno.store.ledger.runs import RunStatus
 from sereno.surfaces.api.app import create_app
 from sereno.surfaces.api.guards import Doorkeeper, host_of
+from tests.store.test_registry import keep
 from tests.surfaces.client import TestClient
 from tests.surfaces.seeded import NOW_MS, seeded_desk, settings_for, signal_of
 from tests.surfaces.seeded import _run as run_of
@@ -307,6 +310,41 @@ def test_the_front_page_needs_nothing_from_elsewhere(client: TestClient) -> None
     assert "http://" not in answer.text.replace("http-equiv", "")
     assert "https://" not in answer.text
     assert "<script" not in answer.text
+
+
+def test_the_front_page_tells_each_finding_once_the_loudest_of_the_newest_look_first(tmp_path: Path) -> None:
+    with seeded_desk(tmp_path) as desk, TestClient(create_app(desk), base_url=LOCAL) as client:
+        assert "Nothing was noticed yet." in client.get("/").text
+        with desk.ledger.begin() as tx:
+            for i, (at, check, severity) in enumerate(
+                [
+                    (NOW_MS - HOUR_MS, "drawdown", "critical"),
+                    (NOW_MS, "old_model", "warning"),
+                    (NOW_MS, "missed_decisions", "high"),
+                    (NOW_MS - HOUR_MS, "missed_decisions", "warning"),
+                ]
+            ):
+                findings.add(tx, Finding(str(i), at, check, severity, "BTC/USDT", f"<{check}> was seen"))
+        text = client.get("/").text
+    told = [text.index(f"&lt;{check}&gt;") for check in ("missed_decisions", "old_model", "drawdown")]
+    assert told == sorted(told)
+    assert text.count("&lt;missed_decisions&gt;") == 1
+    assert "<span class='bad'>high</span>" in text
+
+
+def test_the_front_page_tells_what_serves_each_series(tmp_path: Path) -> None:
+    with seeded_desk(tmp_path) as desk, TestClient(create_app(desk), base_url=LOCAL) as client:
+        series = desk.series[0]
+        assert f"<td>{series.key}</td><td><span class='bad'>none</span>" in client.get("/").text
+        version = keep(desk.registry, 1, series_key=series.key)
+        desk.registry.use("trend", series, version)
+        manifest = desk.registry.manifest("trend", series, version)
+        assert manifest is not None
+        assert f"of {minute(manifest.created_ms)}" in client.get("/").text
+        (manifest_file,) = desk.registry.root.rglob(f"{version}/manifest.json")
+        manifest_file.write_text("{}")
+        assert desk.registry.manifest("trend", series, version) is None
+        assert f"{version} cannot be read" in client.get("/").text
 
 
 def test_the_front_page_reads_no_more_of_the_curve_than_it_draws(

@@ -27,6 +27,7 @@ OPERATIONS = (
     "/api/v1/signals/{signal_id}",
     "/api/v1/positions",
     "/api/v1/equity",
+    "/reports/{name}",
 )
 WITH_PARAMETERS = OPERATIONS[5:]
 

@@ -13,11 +13,12 @@ def manifests_in(folder: Path) -> list[ModelManifest]:
     if not folder.is_dir():
         return []
     places = sorted(path for path in folder.iterdir() if is_version(path.name))
-    found = [manifest for manifest in map(_readable, places) if manifest is not None]
+    found = [manifest for manifest in map(readable, places) if manifest is not None]
     return sorted(found, key=lambda manifest: manifest.age)
 
 
-def _readable(place: Path) -> ModelManifest | None:
+def readable(place: Path) -> ModelManifest | None:
+    """The manifest of a version, the other files not looked at; None when it cannot be read."""
     try:
         return read((place / MANIFEST).read_bytes(), version=place.name)
     except (OSError, ValueError, TypeError):

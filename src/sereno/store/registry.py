@@ -26,7 +26,7 @@ from sereno.store.artefact import (
     sealed,
     written,
 )
-from sereno.store.kept_versions import intact, loaded, manifests_in
+from sereno.store.kept_versions import intact, loaded, manifests_in, readable
 from sereno.store.pointer import CURRENT, ModelSet, Pin, Pointer, read_pointer, write_pointer
 
 __all__ = ["Artefact", "ModelManifest", "ModelSet", "Pin", "Pointer", "Registry"]
@@ -182,6 +182,10 @@ class Registry:
     def versions(self, role: str, series: Series) -> tuple[ModelManifest, ...]:
         """Every version whose manifest is readable, oldest first."""
         return tuple(manifests_in(self._folder(role, series.key)))
+
+    def manifest(self, role: str, series: Series, version: str) -> ModelManifest | None:
+        """What is told of one version; None when it cannot be read."""
+        return readable(self._folder(role, series.key) / version)
 
     def all(self) -> tuple[ModelManifest, ...]:
         """Every version of every role and series."""

@@ -13,7 +13,7 @@ from sereno import __version__
 from sereno.core.errors import SerenoError, SkipThis, TryLater
 from sereno.ops.app import Desk
 from sereno.ops.logs import Redactor
-from sereno.surfaces.api import market_routes, page, status_routes, trading_routes
+from sereno.surfaces.api import market_routes, page, reports, status_routes, trading_routes
 from sereno.surfaces.api.asked import refuse_unknown
 from sereno.surfaces.api.guards import Counter, Crowd, Doorkeeper, Envelope, Heads
 from sereno.surfaces.api.health import Beats
@@ -53,7 +53,13 @@ def create_app(desk: Desk) -> FastAPI:
     app.state.desk = desk
     app.state.beats = Beats()
     app.state.http_metrics = http_metrics
-    for router in (status_routes.router, market_routes.router, trading_routes.router, page.router):
+    for router in (
+        status_routes.router,
+        market_routes.router,
+        trading_routes.router,
+        page.router,
+        reports.router,
+    ):
         app.include_router(router)
     _handle_errors(app, Redactor.of(desk.settings))
     app.add_middleware(Heads)

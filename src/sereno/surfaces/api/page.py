@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
+from sereno.core.instrument import Series
 from sereno.core.order import EquityPoint, Position
 from sereno.core.page import (
     Drawn,
@@ -24,20 +25,34 @@ from sereno.core.page import (
 )
 from sereno.core.signal import Decision, Signal
 from sereno.core.timeframe import UtcMs
+from sereno.models.contract import Role
 from sereno.ops.app import Desk
 from sereno.ops.curve import curve
 from sereno.ops.facts import JobState, duration_s, job_states
 from sereno.ops.provenance import world_words
-from sereno.store.ledger import equity, positions
+from sereno.ops.served import pointers
+from sereno.store.ledger import equity, findings, positions
 from sereno.store.ledger import signals as signal_rows
+from sereno.store.ledger.findings import Finding
+from sereno.store.pointer import Pointer
 from sereno.surfaces.api.asked import TheDesk
 from sereno.surfaces.api.health import Health, look
+from sereno.surfaces.api.reports import pages_in
+from sereno.watch.checks import Severity
 
 router = APIRouter()
 MOST_POINTS = 600
 RENEW_S = 10
+FINDINGS_SEEN = 200
+MOST_FINDINGS = 12
 WRONG = ("error", "timeout", "abandoned", "not running")
 KINDS = {Decision.LONG: Kind.GOOD, Decision.SHORT: Kind.BAD, Decision.NO_TRADE: Kind.FAINT}
+SEVERITIES = {
+    Severity.INFO: Kind.FAINT,
+    Severity.WARNING: Kind.WARN,
+    Severity.HIGH: Kind.BAD,
+    Severity.CRITICAL: Kind.BAD,
+}
 WAYS = Links((("health", "/health"), ("metrics", "/metrics"), ("API", "/openapi.json")))
 
 
@@ -51,13 +66,17 @@ def front_page(request: Request, desk: TheDesk) -> HTMLResponse:
         held = positions.open(tx, desk.mode, desk.account)
         closed = positions.recent(tx, desk.mode, desk.account, 12, closed_only=True)
         newest = signal_rows.recent(tx, None, 12, mode=desk.mode)
+        noticed = findings.recent(tx, FINDINGS_SEEN)
     drawn = Drawn(curve([(p.ts, float(p.equity_quote)) for p in points]), "curve")
     sections = (
         Section("", _header(desk, found)),
+        Section("Findings", (_findings(noticed),)),
         Section("Equity of the paper account", (*_account(points, held), drawn)),
         Section("Signals", (_signals(newest),)),
         Section("Positions", (_positions([*held, *closed]),)),
+        Section("Models that serve", (_models(desk),)),
         Section("Jobs", (_jobs(states, found.now_ms, desk.settings.jobs.timezone),)),
+        Section("Reports, newest first", (_reports(desk),)),
     )
     badge = Words("well", Kind.GOOD) if found.well else Words("not well", Kind.BAD)
     return HTMLResponse(
@@ -80,6 +99,48 @@ def _account(points: Sequence[EquityPoint], held: Sequence[Position]) -> tuple[P
     now = points[-1]
     text = f"quote, of which {now.unrealised_quote:+,.2f} in {len(held)} open position(s); {minute(now.ts)}"
     return (Figure(f"{now.equity_quote:,.2f}", text),)
+
+
+def _findings(found: Sequence[Finding]) -> Table:
+    """The newest of each kind and subject: a look that finds the same again tells nothing new."""
+    newest: dict[tuple[str, str], Finding] = {}
+    for one in found:
+        newest.setdefault((one.check, one.subject), one)
+    shown = sorted(newest.values(), key=lambda one: (-one.ts, -Severity(one.severity).rank))
+    head = ("noticed", "severity", "check", "of", "what")
+    rows = tuple(
+        (minute(f.ts), Words(f.severity, SEVERITIES[Severity(f.severity)]), f.check, f.subject, f.message)
+        for f in shown[:MOST_FINDINGS]
+    )
+    return Table(head, rows, "Nothing was noticed yet.")
+
+
+def _models(desk: Desk) -> Table:
+    told = pointers(desk)
+    head = ("series", *(role.value for role in Role))
+    rows = tuple(
+        (series.key, *(_model(desk, role, series, told.get(series.key)) for role in Role))
+        for series in desk.series
+    )
+    return Table(head, rows)
+
+
+def _model(desk: Desk, role: Role, series: Series, pointer: Pointer | None) -> Words:
+    version = None if pointer is None else pointer.versions.get(role)
+    if pointer is None or version is None:
+        return Words("none", Kind.BAD)
+    manifest = desk.registry.manifest(role, series, version)
+    if manifest is None:
+        return Words(f"{version} cannot be read", Kind.BAD)
+    held = ", held" if role in pointer.pins else ""
+    return Words(f"{manifest.extra.get('kind', 'model')} of {minute(manifest.created_ms)}{held}")
+
+
+def _reports(desk: Desk) -> Part:
+    pages = pages_in(desk.paths.reports)
+    if not pages:
+        return Words("No report has been written yet.", Kind.FAINT)
+    return Links(tuple((name.removesuffix(".html"), f"/reports/{name}") for name in pages))
 
 
 def _signals(found: Sequence[Signal]) -> Table:
