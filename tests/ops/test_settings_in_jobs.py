@@ -171,4 +171,4 @@ def test_the_plan_of_the_walk_is_the_settings_unless_somebody_asks_for_other_fol
     monkeypatch.setattr("sereno.models.walkforward.walk_forward", stop)
     walkforward = {"folds": 7, "first_frac": 0.3, "rounds": 11}
     with seeded_desk(tmp_path, walkforward=walkforward) as desk, pytest.raises(Enough):
-        walked(desk, lambda *_: None, desk.series[0], folds=asked)
+        walked(desk, lambda *_: None, desk.series[0], until=NOW_MS, folds=asked)

@@ -314,7 +314,9 @@ def test_the_front_page_needs_nothing_from_elsewhere(client: TestClient) -> None
 
 def test_the_front_page_tells_each_finding_once_the_loudest_of_the_newest_look_first(tmp_path: Path) -> None:
     with seeded_desk(tmp_path) as desk, TestClient(create_app(desk), base_url=LOCAL) as client:
-        assert "Nothing was noticed yet." in client.get("/").text
+        bare = client.get("/").text
+        assert "Nothing was noticed yet." in bare
+        assert "<span class='good'>well</span>" in bare
         with desk.ledger.begin() as tx:
             for i, (at, check, severity) in enumerate(
                 [
@@ -330,6 +332,8 @@ def test_the_front_page_tells_each_finding_once_the_loudest_of_the_newest_look_f
     assert told == sorted(told)
     assert text.count("&lt;missed_decisions&gt;") == 1
     assert "<span class='bad'>high</span>" in text
+    assert "<span class='faint'>critical</span>" in text, "the newest look did not find it again"
+    assert "<span class='warn'>well, but see the findings</span>" in text
 
 
 def test_the_front_page_tells_what_serves_each_series(tmp_path: Path) -> None:

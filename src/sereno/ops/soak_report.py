@@ -139,7 +139,7 @@ def write_soak_report(path: Path, report: SoakReport) -> None:
     badge = Words("all well", Kind.GOOD) if report.well else Words("NOT well", Kind.BAD)
     cut = (Words(report.cut, Kind.WARN),) if report.ended_by else ()
     f = report.figures
-    told = f"quote, from {report.first_equity}; {f.trades} trades, net {f.net_quote:+.2f}"
+    told = f"quote, from {report.first_equity}; {f.trades} trades closed, net {f.net_quote:+.2f}"
     sections = (
         Section("", (Words(report.span), *cut)),
         *((Section("What failed", (_failures(report),)),) if report.failures else ()),

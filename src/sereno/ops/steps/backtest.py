@@ -13,6 +13,7 @@ from sereno.core.candle import Candles
 from sereno.core.errors import SkipThis
 from sereno.core.instrument import Series
 from sereno.core.timeframe import UtcMs, iso
+from sereno.ops.entries import desk_moment
 from sereno.ops.progress import Tell
 from sereno.ops.provenance import backtest_words
 
@@ -55,10 +56,17 @@ def traded(
 
 
 def walked(
-    desk: Desk, tell: Tell, series: Series, *, folds: int | None = None, since: UtcMs | None = None
+    desk: Desk,
+    tell: Tell,
+    series: Series,
+    *,
+    until: UtcMs,
+    folds: int | None = None,
+    since: UtcMs | None = None,
 ) -> tuple[WalkForward, BacktestResult]:
     """Models re-trained per fold over the stored candles, and their joined forecasts traded.
 
+    until   candles that closed by then are known: one moment for all series of a report, for the desk goes on
     folds   None: as the settings say
     """
     from sereno.features.frame import compute
@@ -67,7 +75,8 @@ def walked(
 
     settings = desk.settings
     plan = settings.walkforward if folds is None else settings.walkforward.model_copy(update={"folds": folds})
-    candles = desk.lake.candles(series, since)
+    last = until - series.timeframe.ms + 1
+    candles = desk.lake.candles(series, since, last)
     walk = walk_forward(
         candles,
         series,
@@ -75,7 +84,7 @@ def walked(
         models=settings.models,
         barriers=settings.barriers,
         costs=settings.costs,
-        peers=peers_of(desk, series, lambda other: desk.lake.candles(other, since)),
+        peers=peers_of(desk, series, lambda other: desk.lake.candles(other, since, last)),
         progress=tell,
     )
     frame = compute(candles, atr_bars=settings.barriers.atr_bars)
@@ -93,11 +102,12 @@ def backtest_desk(
 
     lines: list[str] = []
     results: list[BacktestResult] = []
+    until = desk_moment(desk.clock)
     for series in desk.series:
         if symbols and series.instrument.symbol not in symbols:
             continue
         try:
-            _, result = walked(desk, tell, series, folds=folds, since=since)
+            _, result = walked(desk, tell, series, until=until, folds=folds, since=since)
         except SkipThis as cause:
             lines.append(f"{series.key}: skipped: {cause}")
             continue

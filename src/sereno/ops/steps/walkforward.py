@@ -27,10 +27,10 @@ def walk_forward(desk: Desk, run: Run) -> Outcome:
     told: dict[str, object] = {}
     results: list[BacktestResult] = []
     lines: list[dict[str, str]] = []
-    rows = 0
+    rows, until = 0, desk.clock.now_ms()
     for series in desk.series:
         try:
-            walk, result = walked(desk, run.tell, series)
+            walk, result = walked(desk, run.tell, series, until=until)
         except SkipThis as cause:
             told[series.key] = {"skipped": str(cause)}
             continue

@@ -29,6 +29,7 @@ from sereno.models.contract import Role
 from sereno.ops.app import Desk
 from sereno.ops.curve import curve
 from sereno.ops.facts import JobState, duration_s, job_states
+from sereno.ops.jobs import ANOMALY
 from sereno.ops.provenance import world_words
 from sereno.ops.served import pointers
 from sereno.store.ledger import equity, findings, positions
@@ -66,11 +67,11 @@ def front_page(request: Request, desk: TheDesk) -> HTMLResponse:
         held = positions.open(tx, desk.mode, desk.account)
         closed = positions.recent(tx, desk.mode, desk.account, 12, closed_only=True)
         newest = signal_rows.recent(tx, None, 12, mode=desk.mode)
-        noticed = findings.recent(tx, FINDINGS_SEEN)
+        noticed = _newest_of_each(findings.recent(tx, FINDINGS_SEEN))
     drawn = Drawn(curve([(p.ts, float(p.equity_quote)) for p in points]), "curve")
     sections = (
         Section("", _header(desk, found)),
-        Section("Findings", (_findings(noticed),)),
+        Section("Findings", (_findings(noticed, states),)),
         Section("Equity of the paper account", (*_account(points, held), drawn)),
         Section("Signals", (_signals(newest),)),
         Section("Positions", (_positions([*held, *closed]),)),
@@ -78,7 +79,7 @@ def front_page(request: Request, desk: TheDesk) -> HTMLResponse:
         Section("Jobs", (_jobs(states, found.now_ms, desk.settings.jobs.timezone),)),
         Section("Reports, newest first", (_reports(desk),)),
     )
-    badge = Words("well", Kind.GOOD) if found.well else Words("not well", Kind.BAD)
+    badge = _badge(found, noticed, states)
     return HTMLResponse(
         page("Sereno", sections, badge=badge, renew_s=RENEW_S),
         headers={"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"},
@@ -101,28 +102,54 @@ def _account(points: Sequence[EquityPoint], held: Sequence[Position]) -> tuple[P
     return (Figure(f"{now.equity_quote:,.2f}", text),)
 
 
-def _findings(found: Sequence[Finding]) -> Table:
-    """The newest of each kind and subject: a look that finds the same again tells nothing new."""
+def _newest_of_each(found: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The newest of each check and subject, the loudest of a look first: the same again tells nothing new."""
     newest: dict[tuple[str, str], Finding] = {}
     for one in found:
         newest.setdefault((one.check, one.subject), one)
     shown = sorted(newest.values(), key=lambda one: (-one.ts, -Severity(one.severity).rank))
-    head = ("noticed", "severity", "check", "of", "what")
+    return tuple(shown[:MOST_FINDINGS])
+
+
+def _is_current(one: Finding, states: Sequence[JobState]) -> bool:
+    """Whether the newest look found it too."""
+    look = next((s.last_well for s in states if s.job.name == ANOMALY), None)
+    return look is None or one.ts >= look.started_ms
+
+
+def _badge(found: Health, noticed: Sequence[Finding], states: Sequence[JobState]) -> Words:
+    if not found.well:
+        return Words("not well", Kind.BAD)
+    if any(Severity(one.severity).wakes and _is_current(one, states) for one in noticed):
+        return Words("well, but see the findings", Kind.WARN)
+    return Words("well", Kind.GOOD)
+
+
+def _findings(noticed: Sequence[Finding], states: Sequence[JobState]) -> Table:
+    """What an earlier look found and the newest did not is faint."""
     rows = tuple(
-        (minute(f.ts), Words(f.severity, SEVERITIES[Severity(f.severity)]), f.check, f.subject, f.message)
-        for f in shown[:MOST_FINDINGS]
+        (
+            Words(
+                one.severity, SEVERITIES[Severity(one.severity)] if _is_current(one, states) else Kind.FAINT
+            ),
+            one.message,
+            one.subject,
+            one.check,
+            minute(one.ts),
+        )
+        for one in noticed
     )
-    return Table(head, rows, "Nothing was noticed yet.")
+    return Table(("severity", "what", "of", "check", "noticed"), rows, "Nothing was noticed yet.")
 
 
 def _models(desk: Desk) -> Table:
     told = pointers(desk)
-    head = ("series", *(role.value for role in Role))
-    rows = tuple(
-        (series.key, *(_model(desk, role, series, told.get(series.key)) for role in Role))
-        for series in desk.series
-    )
-    return Table(head, rows)
+    rows = tuple(_served(desk, series, told.get(series.key)) for series in desk.series)
+    return Table(("series", *(role.value for role in Role)), rows)
+
+
+def _served(desk: Desk, series: Series, pointer: Pointer | None) -> tuple[str | Words, ...]:
+    return (series.key, *(_model(desk, role, series, pointer) for role in Role))
 
 
 def _model(desk: Desk, role: Role, series: Series, pointer: Pointer | None) -> Words:
