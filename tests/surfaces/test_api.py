@@ -14,8 +14,8 @@ from sereno.core.candle import Candles
 from sereno.core.clock import ClockAnchor, ClockFile, FixedClock, WallClock
 from sereno.core.instrument import Series
 from sereno.core.mode import Mode
-from sereno.core.settings import ApiSettings, Settings
 from sereno.core.page import minute
+from sereno.core.settings import ApiSettings, Settings
 from sereno.core.signal import Decision
 from sereno.core.timeframe import HOUR_MS, Timeframe
 from sereno.ops.app import Desk
