@@ -19,7 +19,7 @@ STYLE = """
 @media (prefers-color-scheme: dark) { :root { --ink: #e8eaf0; --faint: #a3a9b8; --line: #343a48; --paper: #14171e; --curve: #8fb1ff; --good: #5fd39a; --bad: #ff8a80; --warn: #f2c14e; } }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 80rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.4rem; margin-bottom: 0; } h1 small { font-size: .9rem; font-weight: 500; } h2 { font-size: 1.1rem; margin: 2rem 0 .4rem; } h3 { font-size: 1rem; margin: 1.4rem 0 .3rem; }
-p { margin: .2rem 0; } a { color: var(--curve); } .scroll { overflow-x: auto; background: linear-gradient(to left, var(--paper), transparent) right / 2rem 100% no-repeat local, linear-gradient(to left, var(--line), transparent) right / 1rem 100% no-repeat scroll; } b { font-size: 1.2rem; }
+p { margin: .2rem 0; } a { color: var(--curve); } .scroll { overflow-x: auto; background: linear-gradient(to left, var(--paper) 50%, transparent) right / 2rem 100% no-repeat local, linear-gradient(to left, var(--line), transparent) right / 1rem 100% no-repeat scroll; } b { font-size: 1.2rem; }
 table { border-collapse: collapse; margin: .3rem 0 1rem; font-variant-numeric: tabular-nums; } th { color: var(--faint); font-weight: 500; vertical-align: bottom; }
 th, td { text-align: left; padding: .25rem .9rem .25rem 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
 .figures th, .figures td { text-align: right; } .figures th:first-child, .figures td:first-child { text-align: left; }

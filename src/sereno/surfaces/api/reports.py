@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from fastapi import Path as InPath
 from fastapi.responses import HTMLResponse
 
@@ -33,7 +33,7 @@ def pages_in(folder: Path) -> Mapping[str, Path]:
     return {path.name: path for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)}
 
 
-@router.get("/reports/{name}", response_class=HTMLResponse, responses={200: {"content": {"text/html": {}}}})
+@router.get("/reports/{name}", response_class=Response, responses={200: {"content": {"text/html": {}}}})
 def report(desk: TheDesk, name: Annotated[str, InPath(max_length=80, pattern=NAME)]) -> HTMLResponse:
     """One report; the page at `/` links to those that there are."""
     path = pages_in(desk.paths.reports).get(name)
