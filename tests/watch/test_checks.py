@@ -100,7 +100,7 @@ def test_longs_alone_are_no_finding_where_nothing_else_is_possible() -> None:
 
 
 def missed(late: int, well: int, limits: WatchSettings = LIMITS) -> list[Severity]:
-    facts = SignalFacts(KEY, H1, (), None, (True,) * late + (False,) * well)
+    facts = SignalFacts(KEY, H1, (), None, late=(True,) * late + (False,) * well)
     return [one.severity for one in checks.missed_decisions([facts], limits=limits, remedy="hurry less")]
 
 
