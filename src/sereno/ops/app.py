@@ -16,6 +16,7 @@ from sereno.core.settings import Paths, Settings
 from sereno.ops.address import sim_address
 from sereno.ops.commit import code_version
 from sereno.ops.launch import Launch
+from sereno.ops.state_dir import may_only_read, ready_state
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -34,6 +35,7 @@ class Desk:
     """Everything a job may need, opened when it is first asked for.
 
     options   words that give a child process the same settings
+    reading   nothing is to be written: a state that this user may only read is opened as it is
     """
 
     def __init__(
@@ -43,8 +45,10 @@ class Desk:
         clock: Clock | None = None,
         base_url: str = "",
         options: tuple[str, ...] = (),
+        reading: bool = False,
     ) -> None:
         self.settings = settings
+        self._reading = reading
         self.options = options
         self.paths: Paths = settings.paths
         self.mode: Mode = settings.mode
@@ -63,7 +67,12 @@ class Desk:
     @cached_property
     def ledger(self) -> Ledger:
         """Where orders, fills, positions and all other records are kept."""
-        return open_desk_ledger(self.settings)
+        return open_desk_ledger(self.settings, reading=self._reading)
+
+    @property
+    def only_reads(self) -> bool:
+        """Whether this user can look at the state but not work in it."""
+        return self._reading and may_only_read(self.paths)
 
     @cached_property
     def lake(self) -> Lake:
@@ -169,16 +178,19 @@ def lake_settings(settings: Settings) -> LakeSettings:
     return given.model_copy(update={"url": f"{place}/sim/{settings.paths.root.name}"})
 
 
-def open_desk_ledger(settings: Settings) -> Ledger:
+def open_desk_ledger(settings: Settings, *, reading: bool = False) -> Ledger:
     """The ledger of these settings, migrated to the newest schema.
 
-    Raises FixConfig when the database that they name holds another simulated world.
+    reading   a ledger that this user may only read is opened as it is
+
+    Raises FixConfig when the state cannot be used, or when the database that the settings name holds another
+    simulated world.
     """
     from sereno.store.ledger import ledger_url, open_ledger
 
-    settings.paths.root.mkdir(parents=True, exist_ok=True)
+    ready_state(settings.paths, reading=reading)
     url = ledger_url(settings.ledger, settings.paths.ledger_file)
-    ledger = open_ledger(url, busy_timeout_s=settings.ledger.busy_timeout_s)
+    ledger = open_ledger(url, busy_timeout_s=settings.ledger.busy_timeout_s, reading=reading)
     if settings.mode is Mode.SIM and settings.ledger.database_url.get_secret_value():
         try:
             _keep_to_one_world(ledger, settings.paths.root.name)

@@ -212,5 +212,6 @@ def _ours(cause: OSError, key: str) -> SerenoError:
     if cause.errno in _FULL:
         return StopTrading("lake.disk_full", remedy="free some space: nothing stored was harmed", key=key)
     if cause.errno in _FORBIDDEN:
-        return FixConfig("lake.forbidden", remedy="let this user read and write the lake's folder", key=key)
+        path = cause.filename or key
+        return FixConfig("lake.forbidden", remedy="let this user read and write the lake's folder", path=path)
     return StopTrading("lake.disk", remedy="the disk under the lake fails", key=key, fault=str(cause))

@@ -76,6 +76,12 @@ class Paths:
         return self.root / "logs"
 
     @property
+    def parts(self) -> tuple[Path, ...]:
+        """All that a desk writes directly below its root."""
+        folders = (self.lake, self.registry, self.signals, self.settings, self.exports, self.reports)
+        return (*folders, self.metrics, self.run, self.logs, self.ledger_file)
+
+    @property
     def clock_file(self) -> Path:
         """Time of the simulated world."""
         return self.run / "sim_clock.json"

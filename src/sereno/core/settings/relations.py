@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import os
 from typing import TYPE_CHECKING
 
 from sereno.core.mode import Mode
@@ -143,8 +144,10 @@ def _signals_outlive_their_features(s: Settings) -> str | None:
 
 def _candles_dir_exists(s: Settings) -> str | None:
     folder = s.sim.candles_dir
-    if folder is None or folder.is_dir():
+    if folder is None or (os.access(folder, os.R_OK | os.X_OK) and folder.is_dir()):
         return None
+    if os.access(folder, os.F_OK) and folder.is_dir():
+        return f"sim.candles_dir = {folder} cannot be read by this user: let it read the folder"
     return f"sim.candles_dir = {folder} is not a folder; point it at Parquet or CSV candles"
 
 

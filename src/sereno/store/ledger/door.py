@@ -46,6 +46,11 @@ class Ledger:
         """`sqlite` or `postgresql`."""
         return self.engine.dialect.name
 
+    @property
+    def file(self) -> str:
+        """Of SQLite; empty for another database."""
+        return str(self.engine.url.database) if self.dialect == "sqlite" else ""
+
     @contextmanager
     def begin(self, *, wait_s: float | None = None) -> Iterator[Connection]:
         """A transaction that may write; it commits at the end and rolls back on any error.
@@ -55,7 +60,7 @@ class Ledger:
 
         wait_s   how long it waits for locks; None: as long as the settings say
         """
-        with translated(), self.engine.connect() as connection, _waiting(connection, wait_s):
+        with translated(self.file), self.engine.connect() as connection, _waiting(connection, wait_s):
             connection.execution_options(**{_WRITES: True})
             with connection.begin():
                 if wait_s is not None and self.dialect == "postgresql":
@@ -65,7 +70,7 @@ class Ledger:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that only reads; whatever it might write is undone."""
-        with translated(), self.engine.connect() as connection:
+        with translated(self.file), self.engine.connect() as connection:
             transaction = connection.begin()
             try:
                 yield connection
@@ -142,23 +147,26 @@ def _begin(connection: Connection) -> None:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Turn the database's errors into ours, which keep them as their cause."""
+def translated(file: str = "") -> Iterator[None]:
+    """Turn the database's errors into ours, which keep them as their cause.
+
+    file   of SQLite, for who must mend its owner or mode
+    """
     try:
         yield
     except DBAPIError as cause:
-        raise our_error(cause) from cause
+        raise our_error(cause, file) from cause
     except StatementError as cause:
         raise StopTrading("ledger.not_writable_value", cause=cause.orig) from cause
     except PoolTimeout as cause:
         raise TryLater("ledger.too_many_connections", after_s=_RETRY_AFTER_S) from cause
 
 
-def our_error(error: DBAPIError) -> SerenoError:
+def our_error(error: DBAPIError, file: str = "") -> SerenoError:
     """What the caller can do about a database error."""
     story = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
     if isinstance(error.orig, sqlite3.Error):
-        return sqlite_error(error.orig)
+        return sqlite_error(error.orig, file)
     state = getattr(error.orig, "sqlstate", None) or ""
     if state.startswith(_DAMAGED_STATES):
         return _damaged(story)
@@ -179,7 +187,7 @@ def our_error(error: DBAPIError) -> SerenoError:
     return StopTrading("ledger.fault", cause=story)
 
 
-def sqlite_error(error: sqlite3.Error) -> SerenoError:
+def sqlite_error(error: sqlite3.Error, file: str = "") -> SerenoError:
     """The same for an error of SQLite's own."""
     story = str(error)
     if any(sign in story for sign in _LOCKED):
@@ -196,7 +204,7 @@ def sqlite_error(error: sqlite3.Error) -> SerenoError:
     if "full" in story:
         return _disk_full("free some room below state_dir", story)
     if "unable to open" in story or "readonly" in story:
-        return _not_writable("check the owner and mode of the file and its folder", story)
+        return _not_writable("check the owner and mode of the file and its folder", story, path=file)
     return StopTrading("ledger.fault", cause=story)
 
 
@@ -204,8 +212,8 @@ def _disk_full(remedy: str, story: str) -> StopTrading:
     return StopTrading("ledger.disk_full", remedy=remedy, cause=story)
 
 
-def _not_writable(remedy: str, story: str) -> FixConfig:
-    return FixConfig("ledger.not_writable", remedy=remedy, cause=story)
+def _not_writable(remedy: str, story: str, **where: object) -> FixConfig:
+    return FixConfig("ledger.not_writable", remedy=remedy, **where, cause=story)
 
 
 def _damaged(story: str) -> StopTrading:

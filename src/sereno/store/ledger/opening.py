@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from pathlib import Path
@@ -34,17 +35,24 @@ def ledger_url(settings: LedgerSettings, file: Path) -> str:
     return settings.database_url.get_secret_value() or f"sqlite:///{file}"
 
 
-def open_ledger(url: str, *, busy_timeout_s: float = 10.0, migrate: bool = True) -> Ledger:
+def open_ledger(
+    url: str, *, busy_timeout_s: float = 10.0, migrate: bool = True, reading: bool = False
+) -> Ledger:
     """Open a ledger, made and brought to the newest schema if `migrate`.
 
     busy_timeout_s  how long to wait for another writer
+    reading         a file that this user may only read is opened as it is
 
     Raises TryLater when another process keeps it locked or it cannot be reached, StopTrading when it
     is damaged, FixConfig when its address is wrong or its schema is not this release's.
     """
-    ledger = connect(url, busy_timeout_s=busy_timeout_s)
+    only_read = _only_read(parse_url(url)) if reading else None
+    if only_read is None:
+        ledger = connect(url, busy_timeout_s=busy_timeout_s)
+    else:
+        ledger = Ledger(_engine(only_read, busy_timeout_s))
     try:
-        _bring_up(ledger, migrate=migrate)
+        _bring_up(ledger, migrate=migrate and only_read is None)
     except BaseException:
         ledger.close()
         raise
@@ -63,6 +71,29 @@ def connect(url: str, *, busy_timeout_s: float = 10.0) -> Ledger:
         ledger.close()
         raise
     return ledger
+
+
+def _only_read(place: URL) -> URL | None:
+    """The address for reading a file that this user may not write; None where it may be written.
+
+    A journal that nobody has left beside the file can be neither made nor locked here, so it is left out.
+
+    Raises FixConfig when there is no file, and none can be made.
+    """
+    if place.drivername != "sqlite":
+        return None
+    file = Path(str(place.database)).absolute()
+    there, folder = os.access(file, os.F_OK), file.parent
+    if not os.access(folder, os.F_OK) or (
+        os.access(folder, os.W_OK) and (not there or os.access(file, os.W_OK))
+    ):
+        return None
+    if not there:
+        raise FixConfig("ledger.none", remedy="no desk has worked here yet: `sereno up` makes it", path=file)
+    query = {"mode": "ro", "uri": "true"}
+    if not file.with_name(f"{file.name}-wal").exists():
+        query["immutable"] = "1"
+    return place.set(database=file.as_uri(), query=query)
 
 
 def parse_url(url: str) -> URL:
@@ -140,22 +171,22 @@ def _use_wal(ledger: Ledger, busy_timeout_s: float) -> None:
 
 
 def _set_wal(ledger: Ledger) -> None:
-    with translated(), ledger.engine.connect() as connection:
+    with translated(ledger.file), ledger.engine.connect() as connection:
         raw = connection.connection.driver_connection
         assert isinstance(raw, sqlite3.Connection)
-        mode = _journal_mode(raw)
+        mode = _journal_mode(raw, ledger.file)
     if mode != "wal":
         raise FixConfig("ledger.no_wal", remedy="keep the ledger on a local disk, not on a network share")
 
 
-def _journal_mode(raw: sqlite3.Connection) -> str:
+def _journal_mode(raw: sqlite3.Connection, file: str) -> str:
     """WAL outside any transaction, where alone it can be set. Raises TryLater while that is locked."""
     try:
         (mode,) = raw.execute("PRAGMA journal_mode").fetchone()
         if mode != "wal":
             (mode,) = raw.execute("PRAGMA journal_mode = WAL").fetchone()
     except sqlite3.Error as cause:
-        raise sqlite_error(cause) from cause
+        raise sqlite_error(cause, file) from cause
     return str(mode)
 
 

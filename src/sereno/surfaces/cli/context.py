@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 from sereno.core.errors import FixConfig, SerenoError
 
 if TYPE_CHECKING:
-    from sereno.core.settings import Loaded
+    from sereno.core.settings import Loaded, Settings
 
 CRASH_LOG = "sereno-crash-"
 _config: Path | None = None
@@ -73,6 +73,24 @@ def loaded() -> Loaded:
     from sereno.core.settings import load
 
     return load(config_file=_config, overrides=_overrides)
+
+
+def to_work() -> Settings:
+    """The settings in force, once this user is known to be able to write where they keep the state."""
+    return _ready(reading=False)
+
+
+def to_read() -> Settings:
+    """The same for who only looks: a state that may only be read will do."""
+    return _ready(reading=True)
+
+
+def _ready(*, reading: bool) -> Settings:
+    from sereno.ops.state_dir import ready_state
+
+    settings = loaded().settings
+    ready_state(settings.paths, reading=reading)
+    return settings
 
 
 def options() -> tuple[str, ...]:

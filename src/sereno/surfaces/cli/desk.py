@@ -20,7 +20,7 @@ def up(*, once: bool, span: str, speed: str, table: bool) -> int:
     from sereno.surfaces.cli.config import notes
 
     loaded = context.loaded()
-    settings = loaded.settings
+    settings = context.to_work()
     for line in notes(loaded):
         sys.stderr.write(f"sereno: {line}\n")
     if span or speed:
@@ -46,7 +46,7 @@ def span_ms(text: str) -> int:
 
 def run(name: str) -> int:
     """Run one job of the table; answers the exit code."""
-    settings = context.loaded().settings
+    settings = context.to_work()
     job = find_job(name, jobs_of(settings.recommendation_update_time))
     from sereno.ops.runner import run_and_log
 
@@ -55,7 +55,7 @@ def run(name: str) -> int:
 
 def sim(*, standing: bool) -> None:
     """Serve the simulator until interrupted."""
-    settings = context.loaded().settings
+    settings = context.to_work()
     from sereno.ops.logs import Redactor, configure_logs
     from sereno.ops.simulate import serve_simulator
 
@@ -88,7 +88,7 @@ def infer(symbols: tuple[str, ...]) -> int:
 def backtest(folds: int | None, symbols: tuple[str, ...], since: str) -> int:
     """Walk forward, trade the forecasts, print and save the report."""
     since_ms = _day(since)
-    settings = context.loaded().settings
+    settings = context.to_work()
     from sereno.ops.app import Desk
     from sereno.ops.bars import bars
     from sereno.ops.logs import Redactor, configure_logs
@@ -106,11 +106,11 @@ def import_candles(
     path: Path, *, symbol: str, timeframe: str, venue: str, form: str, patience_s: float
 ) -> int:
     """Put files into the lake; exit code 1 if any file was refused or any row was bad."""
-    settings = context.loaded().settings
-    if settings.mode is Mode.SIM:
+    if context.loaded().settings.mode is Mode.SIM:
         raise FixConfig(
             "import.simulated", remedy="a simulated world makes its own candles: add --set mode=paper"
         )
+    settings = context.to_work()
     from sereno.market.imports import told_by
     from sereno.ops.app import Desk
     from sereno.ops.bars import bars
@@ -140,7 +140,7 @@ def _say_waiting() -> None:
 
 def _run_watched(job: Job) -> int:
     """Run a job of the table here, with bars for its progress."""
-    settings = context.loaded().settings
+    settings = context.to_work()
     from sereno.ops.logs import Redactor, configure_logs
     from sereno.surfaces.cli.bars import run_watched
 

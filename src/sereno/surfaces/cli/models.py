@@ -23,8 +23,8 @@ ROLES = ("trend", "return", "risk")
 HELD = "and pinned until `sereno models release`"
 
 
-def _desk() -> Desk:
-    return Desk(context.loaded().settings)
+def _desk(*, reading: bool = False) -> Desk:
+    return Desk(context.to_read() if reading else context.to_work(), reading=reading)
 
 
 def series_of_key(key: str) -> Series:
@@ -35,7 +35,7 @@ def series_of_key(key: str) -> Series:
 
 def table() -> None:
     """Newest first; `*` is served."""
-    with _desk() as desk:
+    with _desk(reading=True) as desk:
         pointers: dict[str, Pointer] = {}
         rows = []
         for m in sorted(desk.registry.all(), key=lambda m: m.age, reverse=True):
@@ -59,7 +59,7 @@ def _state(manifest: ModelManifest, pointer: Pointer) -> str:
 
 def show(version: str) -> None:
     """The manifest as JSON."""
-    with _desk() as desk:
+    with _desk(reading=True) as desk:
         say(json.dumps(asdict(_found(desk, version)), indent=2, default=dict))
 
 

@@ -27,7 +27,7 @@ def show() -> None:
     from sereno.core.timeframe import iso
     from sereno.ops.steps.freeze import standing
 
-    with _desk() as desk:
+    with _desk(reading=True) as desk:
         state = _opened(standing(desk))
     rows = (
         ("account", state.account),
@@ -95,10 +95,10 @@ def restore(
         say(f"{state.account} {said} and {blocked if state.blocked_reason else 'may enter again'}")
 
 
-def _desk() -> Desk:
+def _desk(*, reading: bool = False) -> Desk:
     from sereno.ops.app import Desk
 
-    return Desk(context.loaded().settings)
+    return Desk(context.to_read() if reading else context.to_work(), reading=reading)
 
 
 def _opened(state: RiskState | None) -> RiskState:

@@ -21,7 +21,7 @@ def upgrade(revision: str) -> None:
     """Bring the schema up."""
     from sereno.store.ledger import upgrading
 
-    with _ledger(context.loaded().settings) as ledger:
+    with _ledger(context.to_work()) as ledger:
         upgrading.upgrade(ledger, revision)
         _tell_revision(ledger)
 
@@ -33,7 +33,7 @@ def downgrade(revision: str, *, yes: bool) -> None:
     """
     from sereno.store.ledger import upgrading
 
-    settings = context.loaded().settings
+    settings = context.to_work()
     with _ledger(settings) as ledger:
         _refuse_in_use(ledger)
         lost = upgrading.rows_lost(ledger, revision)
@@ -51,7 +51,6 @@ def _ledger(settings: Settings) -> Iterator[Ledger]:
     from sereno.store.ledger import ledger_url
     from sereno.store.ledger.opening import connect
 
-    settings.paths.root.mkdir(parents=True, exist_ok=True)
     ledger = connect(ledger_url(settings.ledger, settings.paths.ledger_file))
     try:
         yield ledger

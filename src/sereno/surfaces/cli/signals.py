@@ -16,10 +16,10 @@ HEAD = ("closed", "series", "decision", "confidence", "regime", "reason", "id")
 
 def table(limit: int, taken: bool) -> None:
     """The newest first."""
-    settings = context.loaded().settings
+    settings = context.to_read()
     from sereno.store.ledger import signals
 
-    ledger = open_desk_ledger(settings)
+    ledger = open_desk_ledger(settings, reading=True)
     wanted = (Decision.LONG, Decision.SHORT) if taken else None
     with ledger.read() as tx:
         found = signals.recent(tx, None, limit, decisions=wanted, mode=settings.mode)
@@ -62,7 +62,7 @@ def _row(signal: Signal) -> tuple[str, ...]:
 
 def explain(signal_id: str) -> None:
     """The story of one signal."""
-    with Desk(context.loaded().settings) as desk:
+    with Desk(context.to_read(), reading=True) as desk:
         from sereno.ops.steps.retell import story_of
 
         say(story_of(desk, _found(desk, signal_id)))
@@ -70,7 +70,7 @@ def explain(signal_id: str) -> None:
 
 def replay(signal_id: str) -> int:
     """0 when the bits are equal, 1 when they are not."""
-    with Desk(context.loaded().settings) as desk:
+    with Desk(context.to_read(), reading=True) as desk:
         from sereno.ops.steps.retell import replayed
 
         lines, equal = replayed(desk, _found(desk, signal_id))

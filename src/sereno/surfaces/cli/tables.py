@@ -11,10 +11,10 @@ from sereno.surfaces.cli.out import print_table, say
 
 def jobs() -> None:
     """The table of jobs."""
-    settings = context.loaded().settings
+    settings = context.to_read()
     from sereno.ops.snapshot import take_snapshot
 
-    ledger = open_desk_ledger(settings)
+    ledger = open_desk_ledger(settings, reading=True)
     snapshot = take_snapshot(settings, ledger, clock_of(settings))
     rows = []
     for state in snapshot.jobs:
@@ -36,12 +36,12 @@ def jobs() -> None:
 
 def positions(limit: int) -> None:
     """Open ones, closed ones, equity."""
-    settings = context.loaded().settings
+    settings = context.to_read()
     from sereno.core.order import PAPER_ACCOUNT
     from sereno.store.ledger import equity
     from sereno.store.ledger import positions as kept
 
-    ledger = open_desk_ledger(settings)
+    ledger = open_desk_ledger(settings, reading=True)
     with ledger.read() as tx:
         found = [
             *kept.open(tx, settings.mode, PAPER_ACCOUNT),
@@ -78,14 +78,14 @@ def positions(limit: int) -> None:
 
 def status() -> int:
     """Health by its parts; 1 when something fails."""
-    settings = context.loaded().settings
+    settings = context.to_read()
     from sereno.ops.app import Desk
     from sereno.ops.simulate import other_worlds
     from sereno.ops.snapshot import take_snapshot
     from sereno.surfaces.api.health import look
 
-    with Desk(settings) as desk:
-        found = look(desk, own=None)
+    with Desk(settings, reading=True) as desk:
+        only_read, found = desk.only_reads, look(desk, own=None)
         try:
             say(take_snapshot(settings, desk.ledger, desk.clock).line())
         except SerenoError as cause:
@@ -93,6 +93,10 @@ def status() -> int:
     print_table(("part", "state"), ((name, "ok" if well else "FAILS") for name, well in found.checks.items()))
     others = other_worlds(settings)
     beside = (f"{len(others)} other worlds lie beside {settings.paths.root}: {', '.join(others)}",)
-    for line in (*found.reasons, *found.notes, *(beside if others else ())):
+    untried = (
+        f"this user may only read {settings.paths.root}: whether ledger and lake take writes was not tried",
+    )
+    notes = (*found.notes, *(untried if only_read else ()), *(beside if others else ()))
+    for line in (*found.reasons, *notes):
         say(f"- {line}")
     return 0 if found.well else 1
