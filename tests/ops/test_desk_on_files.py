@@ -90,6 +90,7 @@ def test_one_pass_over_files_of_both_kinds(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "candles", ("parquet", "csv"))
     given = {**SMALL, "sim.days_before_end": str(LEFT_DAYS)}
     sereno(tmp_path, given, "up", "--once", "--candles", str(folder))
+    assert "baseline" in sereno(tmp_path, {}, "models", "list"), "it looks at the desk that was brought up"
     with Desk(settings_of(tmp_path, {**given, "sim.candles_dir": str(folder)})) as desk:
         assert desk.instruments == PAIRS
         check_signal_files(desk.settings)

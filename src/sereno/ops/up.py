@@ -15,7 +15,7 @@ import structlog
 
 from sereno.core.clock import Clock, SimClock
 from sereno.core.errors import TryLater
-from sereno.core.settings import Settings
+from sereno.core.settings import LastUp, Settings
 from sereno.core.timeframe import HOUR_MS, iso
 from sereno.ops.app import clock_of, open_desk_ledger
 from sereno.ops.console import Console, PlainConsole, TerminalConsole
@@ -62,11 +62,14 @@ class _Stop:
         self.asked.set()
 
 
-def bring_up(settings: Settings, options: tuple[str, ...], *, once: bool, table: bool) -> int:
+def bring_up(
+    settings: Settings, options: tuple[str, ...], last_up: LastUp, *, once: bool, table: bool
+) -> int:
     """Run the desk in the foreground; answers the exit code.
 
-    once    one full pass, then end: 0 when every step went well
-    table   live table and bars, for a terminal; plain lines otherwise
+    last_up  kept once the desk is ours, for commands that look at it
+    once     one full pass, then end: 0 when every step went well
+    table    live table and bars, for a terminal; plain lines otherwise
     """
     stop = _Stop()
     stop.listen()
@@ -77,6 +80,7 @@ def bring_up(settings: Settings, options: tuple[str, ...], *, once: bool, table:
         console = TerminalConsole(settings) if table else PlainConsole(settings)
         hold = _hold_desk(settings, opened)
         simulator = _simulator(settings, launch, stop.asked, opened)
+        _keep(last_up, settings)
         console.say(f"state in {settings.paths.root}")
         abandon_orphans(settings)
         failed = first_pass(settings, launch, console, lambda: stop.asked.is_set() or hold.is_taken)
@@ -88,6 +92,14 @@ def bring_up(settings: Settings, options: tuple[str, ...], *, once: bool, table:
         if hold.is_taken:
             raise TryLater("desk.taken", remedy=hold.why)
         return 1 if failed else 0
+
+
+def _keep(last_up: LastUp, settings: Settings) -> None:
+    """A desk goes up without it, on a full disk for one."""
+    try:
+        last_up.keep(settings.state_dir)
+    except OSError as cause:
+        _log.warning("up.not_kept", error=str(cause))
 
 
 def _hold_desk(settings: Settings, opened: ExitStack) -> Hold:

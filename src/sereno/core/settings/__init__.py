@@ -1,7 +1,8 @@
 """Settings: read once into frozen sections, checked before anything starts."""
 
 from sereno.core.settings.keys import is_secret, keys_of
-from sereno.core.settings.load import Loaded, load, rows_of
+from sereno.core.settings.last_up import LastUp
+from sereno.core.settings.load import COMMAND_LINE, Loaded, load, rows_of
 from sereno.core.settings.model import Settings
 from sereno.core.settings.paths import Paths
 from sereno.core.settings.relations import is_loopback
@@ -26,12 +27,14 @@ from sereno.core.settings.sections import (
 )
 
 __all__ = [
+    "COMMAND_LINE",
     "ApiSettings",
     "BarrierSettings",
     "CandleSettings",
     "CostSettings",
     "JobSettings",
     "LakeSettings",
+    "LastUp",
     "LedgerSettings",
     "Loaded",
     "LogSettings",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from sereno.core.errors import FixConfig
 from sereno.core.fees import taker_fee_bps
 from sereno.core.mode import Mode
 from sereno.core.settings.keys import MASK, keys_of, shown
+from sereno.core.settings.last_up import SOURCE, WORLD, LastUp, text_of
 from sereno.core.settings.layers import (
     CONFIG_VARIABLE,
     Given,
@@ -36,12 +37,18 @@ COMMAND_LINE = "command line"
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Settings; for each dotted key where its value came from; and known names that are set in vain."""
+    """Settings; for each dotted key where its value came from; and known names that are set in vain.
+
+    last_up   the desk that is looked at since nothing names another
+    missed    one that was asked for and cannot be told by what was kept of it
+    """
 
     settings: Settings
     sources: Mapping[str, str]
     config_file: Path | None
     unused: tuple[Unused, ...] = ()
+    last_up: LastUp | None = None
+    missed: LastUp | None = None
 
 
 def load(
@@ -50,10 +57,12 @@ def load(
     cwd: Path | None = None,
     config_file: Path | None = None,
     overrides: Mapping[str, object] | None = None,
+    follow: bool = False,
 ) -> Loaded:
     """Merge all layers and check them.
 
     overrides   dotted keys from the command line, strongest of all
+    follow      take the desk of the last `sereno up` where no layer names another; weakest of all
 
     Raises FixConfig naming the key, the value and what to do.
     """
@@ -65,10 +74,35 @@ def load(
     for place in places:
         own |= own_layer(place)
     own |= {key: Given(value, COMMAND_LINE) for key, value in (overrides or {}).items()}
-    merged, unused = _merged(file_layer(file) if file else {}, own, places)
+    layer = file_layer(file) if file else {}
+    merged, unused = _merged(layer, own, places)
+    last = _last_up(merged, cwd, overrides or {}) if follow else None
+    if last is None:
+        return _loaded(merged, unused, file)
+    kept = {key: Given(value, SOURCE) for key, value in last.given.items()}
+    try:
+        followed = replace(_loaded(*_merged(kept | layer, own, places), file), last_up=last)
+    except FixConfig as cause:
+        whose = f"this is the desk of the last `{last.words}`; --set mode=… looks at another"
+        raise FixConfig(cause.event, remedy=f"{cause.remedy} ({whose})", **cause.fields) from cause
+    if LastUp.of(rows_of(followed), COMMAND_LINE).world == last.world:
+        return followed
+    return replace(_loaded(merged, unused, file), missed=last)
+
+
+def _loaded(merged: Layer, unused: tuple[Unused, ...], config: Path | None) -> Loaded:
     settings = _validated(merged)
     sources = {key: given.source for key, given in merged.items()}
-    return Loaded(settings, _of_the_venue(settings) | sources, file, unused)
+    return Loaded(settings, _of_the_venue(settings) | sources, config, unused)
+
+
+def _last_up(merged: Layer, cwd: Path, overrides: Mapping[str, object]) -> LastUp | None:
+    """The desk to look at; None where the command names one, or where file or environment name another."""
+    if set(overrides) & set(WORLD):
+        return None
+    last = LastUp.read(cwd / _word(merged, "state_dir", str(Settings.model_fields["state_dir"].default)))
+    named = {key: text_of(key, merged[key].value) for key in WORLD if key in merged}
+    return last if last is not None and named.items() <= last.world.items() else None
 
 
 def _places(env: Mapping[str, str], cwd: Path) -> tuple[Variables, ...]:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 CRASH_LOG = "sereno-crash-"
 _config: Path | None = None
 _overrides: dict[str, str] = {}
+_follow = False
+_followed: dict[str, str] = {}
+_told = False
 
 
 def hoist(words: list[str]) -> list[str]:
@@ -36,11 +39,15 @@ def hoist(words: list[str]) -> list[str]:
     return [*front, *rest]
 
 
-def remember(config: Path | None, pairs: list[str]) -> None:
-    """Keep the shared options. Raises FixConfig if a pair is not KEY=VALUE, or if its key is secret."""
-    global _config  # one command line a process
-    _config = config
+def remember(config: Path | None, pairs: list[str], *, follow: bool = False) -> None:
+    """Keep the shared options. Raises FixConfig if a pair is not KEY=VALUE, or if its key is secret.
+
+    follow   look at the desk of the last `sereno up` unless something names another
+    """
+    global _config, _follow, _told  # one command line a process
+    _config, _follow, _told = config, follow, False
     _overrides.clear()
+    _followed.clear()
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key.strip():
@@ -69,10 +76,38 @@ def override(values: Mapping[str, object]) -> None:
 
 
 def loaded() -> Loaded:
-    """The settings in force."""
-    from sereno.core.settings import load
+    """The settings in force; whose desk they are is told once, where the command line does not say it.
 
-    return load(config_file=_config, overrides=_overrides)
+    A child of a desk never follows another one: what it prints goes to that desk's log.
+    """
+    from sereno.core.settings import load
+    from sereno.ops.log_file import output_is_log
+
+    found = load(config_file=_config, overrides=_overrides, follow=_follow and not output_is_log())
+    _tell_last_up(found)
+    return found
+
+
+def _tell_last_up(found: Loaded) -> None:
+    global _told
+    from sereno.core.settings.last_up import SOURCE
+
+    last = found.last_up
+    if last is not None:
+        _followed.update(
+            {key: value for key, value in last.given.items() if found.sources.get(key) == SOURCE}
+        )
+    if _told or (last is None and found.missed is None):
+        return
+    _told = True
+    if last is not None:
+        sys.stderr.write(
+            f"sereno: looking at the desk of `{last.words}` (mode {found.settings.mode}); --set mode=… for another\n"
+        )
+    elif found.missed is not None:
+        sys.stderr.write(
+            f"sereno: not looking at the desk of `{found.missed.words}`, whose environment or file is not in force here\n"
+        )
 
 
 def to_work() -> Settings:
@@ -96,7 +131,8 @@ def _ready(*, reading: bool) -> Settings:
 def options() -> tuple[str, ...]:
     """Words that give a child process the same settings."""
     config = ("--config", str(_config)) if _config else ()
-    return (*config, *(word for key, value in _overrides.items() for word in ("--set", f"{key}={value}")))
+    given = _followed | _overrides
+    return (*config, *(word for key, value in given.items() for word in ("--set", f"{key}={value}")))
 
 
 def say_error(error: SerenoError) -> NoReturn:

@@ -17,12 +17,14 @@ SPANS_MS = {"m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS, "w": 7 * DAY_MS}
 
 def up(*, once: bool, span: str, speed: str, table: bool) -> int:
     """Bring the desk up; answers the exit code."""
+    from sereno.core.settings import COMMAND_LINE, LastUp, rows_of
     from sereno.surfaces.cli.config import notes
 
     loaded = context.loaded()
     settings = context.to_work()
     for line in notes(loaded):
         sys.stderr.write(f"sereno: {line}\n")
+    last_up = LastUp.of(rows_of(loaded), COMMAND_LINE)
     if span or speed:
         if not span or speed != "max":
             raise FixConfig(
@@ -30,10 +32,13 @@ def up(*, once: bool, span: str, speed: str, table: bool) -> int:
             )
         from sereno.ops.soak import soak
 
-        return soak(settings, span_ms(span))
+        code = soak(settings, span_ms(span))
+        last_up.keep(settings.state_dir)
+        return code
     from sereno.ops.up import bring_up
 
-    return bring_up(settings, context.options(), once=once, table=table and sys.stdout.isatty())
+    table = table and sys.stdout.isatty()
+    return bring_up(settings, context.options(), last_up, once=once, table=table)
 
 
 def span_ms(text: str) -> int:

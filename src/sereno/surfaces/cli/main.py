@@ -42,15 +42,20 @@ Instruments = Annotated[
 ]
 
 
+ALONE = ("up", "run", "sim", "import-candles", "db", "docs", "api-token")
+"""Commands that mean the desk of their own settings: units run them, they make a desk, or they need none."""
+
+
 @app.callback()
 def root(
+    called: typer.Context,
     config: Annotated[Path | None, typer.Option(help="settings file instead of ./sereno.toml")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="KEY=VALUE, stronger than every other source")
     ] = None,
 ) -> None:
     """Remember the options that every command shares."""
-    context.remember(config, set_ or [])
+    context.remember(config, set_ or [], follow=called.invoked_subcommand not in ALONE)
 
 
 @app.command()
