@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -93,3 +94,36 @@ def test_one_that_finds_a_damaged_clock_file_goes_on_behind_what_the_desk_record
         assert world_clock(settings, world, speed=0.0).now_ms() == ended_ms
     assert [line["event"] for line in told] == ["sim.clock_mended"]
     assert SimClock(settings.paths.clock_file).now_ms() == ended_ms
+
+
+def refused(folder: Path, **sim: object) -> FixConfig:
+    """What a desk says whose simulator refuses its settings."""
+    settings = Settings.model_validate({"state_dir": folder, "sim": sim})
+    words = (f"--set=state_dir={folder}", *(f"--set=sim.{key}={value}" for key, value in sim.items()))
+    child = SimulatorChild.start(settings, Launch(words, settings.paths.logs))
+    assert child is not None
+    with pytest.raises(FixConfig) as refusal:
+        child.wait_until_ready(lambda: False)
+    return refusal.value
+
+
+def test_one_that_refuses_its_settings_speaks_for_itself(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    error = refused(tmp_path / "state", port=0, candles_dir=tmp_path / "empty")
+    assert error.event == "sim.no_candles"
+    assert str(tmp_path / "empty") in str(error)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        error = refused(tmp_path / "state", port=port)
+    assert str(error).startswith(f"sim.port_in_use (address=127.0.0.1:{port}): another simulator")
+
+
+def test_one_that_ends_without_a_word_of_ours_may_be_tried_again(tmp_path: Path) -> None:
+    settings = Settings.model_validate({"state_dir": tmp_path, "sim": {"port": 0}})
+    child = SimulatorChild.start(settings, Launch((f"--set=state_dir={tmp_path}",), settings.paths.logs))
+    assert child is not None
+    kill_tree(child.child)
+    with pytest.raises(TryLater, match=r"sim\.not_started \(exit_code=-9\)"):
+        child.wait_until_ready(lambda: False)

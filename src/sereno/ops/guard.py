@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
 EXIT_OK = 0
 EXIT_FAULT = 1
+EXIT_CONFIG = 2
 EXIT_LATER = 75
 EXIT_TIMEOUT = 124
 MOST_DETAILS = 256 * 1024
 MOST_ERROR = 8 * 1024
 _EXITS: tuple[tuple[type[SerenoError], int], ...] = (
-    (FixConfig, 2),
+    (FixConfig, EXIT_CONFIG),
     (StopTrading, 3),
     (SkipThis, 4),
     (TryLater, EXIT_LATER),
@@ -36,6 +37,17 @@ _EXITS: tuple[tuple[type[SerenoError], int], ...] = (
 def exit_code_of(error: SerenoError) -> int:
     """What a command answers after such an error."""
     return next((code for kind, code in _EXITS if isinstance(error, kind)), EXIT_FAULT)
+
+
+def error_of(exit_code: int, line: str) -> SerenoError | None:
+    """The error of a child, from its exit code and the last line of its log; None where it told none of ours."""
+    kind = next((kind for kind, code in _EXITS if code == exit_code), None)
+    try:
+        told = json.loads(line)
+        event, remedy, fields = str(told["event"]), str(told["remedy"]), dict(told["fields"])
+    except (ValueError, TypeError, KeyError):
+        return None
+    return None if kind is None else kind(event, remedy=remedy, **fields)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,11 @@ from urllib.error import HTTPError
 
 import structlog
 
-from sereno.core.errors import TryLater
+from sereno.core.errors import SerenoError, TryLater
 from sereno.core.mode import Mode
 from sereno.core.settings import Settings
 from sereno.ops.address import SIM_ADDRESS, read_address, sim_address
+from sereno.ops.guard import error_of
 from sereno.ops.launch import Launch, kill_tree
 
 START_S = 60.0
@@ -55,12 +56,15 @@ class SimulatorChild:
         return cls(settings, launch, _begin(launch))
 
     def wait_until_ready(self, stopping: Callable[[], bool]) -> None:
-        """Wait until it tells its address. Raises TryLater when it ends or is too slow."""
+        """Wait until it tells its address.
+
+        Raises its own error when it ends with one, TryLater when it ends otherwise or is too slow.
+        """
         deadline = time.monotonic() + START_S
         log = self.settings.paths.logs / "sim.log"
         while time.monotonic() < deadline and not stopping():
             if self.child.poll() is not None:
-                raise TryLater("sim.not_started", remedy=f"see {log}: {_last_line(log)}")
+                raise _error_of(self.child.returncode, log)
             if living_simulator(self.settings.paths.run / SIM_ADDRESS):
                 return
             time.sleep(LOOK_S)
@@ -142,6 +146,8 @@ def _is_refused(address: str) -> bool:
         return isinstance(getattr(cause, "reason", cause), ConnectionRefusedError)
 
 
-def _last_line(log: Path) -> str:
+def _error_of(exit_code: int, log: Path) -> SerenoError:
     lines = log.read_text().strip().splitlines() if log.exists() else []
-    return lines[-1] if lines else "it said nothing"
+    last = lines[-1] if lines else "it said nothing"
+    told = error_of(exit_code, last)
+    return told or TryLater("sim.not_started", remedy=f"see {log}: {last}", exit_code=exit_code)

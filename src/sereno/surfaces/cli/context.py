@@ -139,7 +139,8 @@ def say_error(error: SerenoError) -> NoReturn:
     """One line with the remedy, and the exit code that names what to do."""
     from sereno.ops.guard import exit_code_of
 
-    complain(str(error), error.event, error=str(error))
+    fields = {name: str(value) for name, value in error.fields.items()}
+    complain(str(error), error.event, error=str(error), remedy=error.remedy, fields=fields)
     sys.exit(exit_code_of(error))
 
 
