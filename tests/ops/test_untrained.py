@@ -129,6 +129,36 @@ def test_a_pass_that_went_well_but_for_a_series_without_a_model_is_no_success(
     assert first_pass(settings, launch, Told(), lambda: False) == ("binance:spot:BTC/USDT@1h",)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_pass_without_any_candle_ends_with_the_collector(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, stored: bool
+) -> None:
+    """The venue was away: five more steps would only say that there are no candles."""
+    settings = settings_of(tmp_path)
+    if stored:
+        with seeded_desk(tmp_path):
+            pass
+    ran: list[str] = []
+
+    def fails(*given: object) -> int:
+        ran.append(given[4].name)  # type: ignore[attr-defined]
+        return 1
+
+    monkeypatch.setattr("sereno.ops.first_pass._step", fails)
+    monkeypatch.setattr(
+        "sereno.ops.first_pass._why", lambda *_: "4 of 4 series failed: venue.unreachable (venue=x): check it"
+    )
+    told = Told()
+    failed = first_pass(settings, Launch((), tmp_path), told, lambda: False)  # type: ignore[arg-type]
+    if stored:
+        assert ran == ["collector", "features", "train", "signals", "positions"]
+        return
+    assert (ran, failed) == (["collector"], ("collector",))
+    assert told.lines[1:] == [
+        "no candles, because collector: venue.unreachable; the steps that need some are left out"
+    ]
+
+
 def test_a_desk_with_all_its_models_is_told_of_nothing(tmp_path: Path) -> None:
     with seeded_desk(tmp_path) as desk:
         for series in untrained(desk.settings):

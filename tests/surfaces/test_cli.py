@@ -12,6 +12,7 @@ from sereno.core.errors import FixConfig, SkipThis, StopTrading, TryLater
 from sereno.surfaces.cli import context
 from sereno.surfaces.cli.desk import span_ms
 from sereno.surfaces.cli.main import main
+from tests.surfaces.seeded import seeded_desk
 
 HEAVY = (
     "numpy", "polars", "pyarrow", "sqlalchemy", "alembic", "fastapi", "uvicorn", "xgboost", "sklearn", "scipy",
@@ -215,6 +216,34 @@ def test_days_can_be_hurried_only_in_a_simulated_world(capsys: pytest.CaptureFix
     assert call("up", "--for", "1d") == 2
     assert call("up", "--for", "soon", "--speed", "max") == 2
     assert "mode sim" in capsys.readouterr().err
+
+
+def test_a_span_is_told_what_it_lacks(capsys: pytest.CaptureFixture[str]) -> None:
+    call("up", "--for", "6h", "--speed", "9")
+    assert "`max` is the only speed" in capsys.readouterr().err
+    call("up", "--for", "6h")
+    assert "write both" in capsys.readouterr().err
+
+
+def test_an_item_of_a_list_is_refused_once_and_with_its_source(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("config", "check", "--set", "candles.timeframes=7m") == 2
+    told = capsys.readouterr().err
+    assert "candles.timeframes = '7m' (command line): " in told
+    assert "default" not in told
+    assert "at least 1 item" not in told
+    assert call("config", "check", "--set", "candles.timeframes=") == 2
+    assert "at least 1 item" in capsys.readouterr().err
+
+
+def test_a_backtest_after_the_newest_candle_says_where_it_is(
+    own_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with seeded_desk(own_folder / "state"):
+        pass
+    assert call("backtest", "--since", "2030-01-01") == 4
+    told = capsys.readouterr().err
+    assert "backtest.nothing_since: the newest candle of binance:spot:BTC/USDT@1h opens at 2024-06-01" in told
+    assert "collect candles" not in told
 
 
 @pytest.mark.parametrize(("text", "hours"), [("14d", 336), ("6h", 6), ("2w", 336), ("60m", 1)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -10,9 +11,9 @@ from typing import TYPE_CHECKING
 from sereno.core.errors import SerenoError
 from sereno.core.instrument import Series
 from sereno.core.settings import Settings
-from sereno.ops.app import open_desk_ledger
+from sereno.ops.app import Desk, open_desk_ledger
 from sereno.ops.guard import EXIT_LATER, EXIT_OK
-from sereno.ops.jobs import JOBS, PATH, TRAIN, Job, find_job
+from sereno.ops.jobs import COLLECTOR, JOBS, PATH, TRAIN, Job, find_job
 from sereno.ops.launch import Launch, end_children
 from sereno.ops.progress import read_progress
 from sereno.ops.runner import progress_file
@@ -37,7 +38,7 @@ def first_pass(
 ) -> tuple[str, ...]:
     """Run the steps in order; answers those that failed, and the series that were left without a model.
 
-    Later steps run although earlier ones failed.
+    Later steps run although earlier ones failed, unless they would find no candle at all.
     """
     failed = []
     for job, words in steps_of(trained=is_trained(settings)):
@@ -46,12 +47,29 @@ def first_pass(
         status = _step(settings, launch, console, stopping, job, words)
         if status not in (EXIT_OK, EXIT_LATER) and not stopping():
             failed.append(job.name)
-            log = launch.logs / f"{job.name}.log"
-            console.say(f"{job.name} failed: {_why(settings, job) or status}; more in {log}")
+            log, why = launch.logs / f"{job.name}.log", _why(settings, job) or str(status)
+            console.say(f"{job.name} failed: {why}; more in {log}")
+            if job.name == COLLECTOR and not _has_candles(settings):
+                event = re.search(r"[a-z]+\.[a-z_]+", why)
+                cause = event[0] if event else "it failed"
+                console.say(
+                    f"no candles, because {COLLECTOR}: {cause}; the steps that need some are left out"
+                )
+                return tuple(failed)
     console.first_report()
     if stopping():
         return tuple(failed)
     return (*failed, *_told_of_untrained(settings, console))
+
+
+def _has_candles(settings: Settings) -> bool:
+    """Whether any traded series has some; a lake that cannot say so is the next step's to tell."""
+    with Desk(settings) as desk:
+        try:
+            known = {series.key for series in desk.lake.series()}
+        except SerenoError:
+            return True
+        return any(series.key in known for series in desk.series)
 
 
 def _told_of_untrained(settings: Settings, console: Console) -> tuple[str, ...]:

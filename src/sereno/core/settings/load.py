@@ -166,8 +166,12 @@ def _validated(merged: Layer) -> Settings:
 
 
 def _say(error: ValidationError, merged: Layer) -> Iterator[str]:
-    for fault in error.errors():
-        key = ".".join(str(part) for part in fault["loc"])
+    faults = error.errors()
+    for fault in faults:
+        inside = [other["loc"] for other in faults if other["loc"][:-1] == fault["loc"] != ()]
+        if inside and fault["type"] == "too_short":
+            continue  # what is left of a list without the items that are refused
+        key = ".".join(str(part) for part in fault["loc"] if isinstance(part, str))
         message = fault["msg"].removeprefix("Value error, ")
         if not key:
             yield message

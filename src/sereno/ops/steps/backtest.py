@@ -77,6 +77,12 @@ def walked(
     plan = settings.walkforward if folds is None else settings.walkforward.model_copy(update={"folds": folds})
     last = until - series.timeframe.ms + 1
     candles = desk.lake.candles(series, since, last)
+    extent = None if len(candles) else desk.lake.extent(series)
+    if extent is not None:
+        raise SkipThis(
+            "backtest.nothing_since",
+            remedy=f"the newest candle of {series.key} opens at {iso(extent.last_open_ms)}: begin earlier",
+        )
     walk = walk_forward(
         candles,
         series,

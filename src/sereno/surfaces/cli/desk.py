@@ -27,8 +27,13 @@ def up(*, once: bool, span: str, speed: str, table: bool) -> int:
     last_up = LastUp.of(rows_of(loaded), COMMAND_LINE)
     if span or speed:
         if not span or speed != "max":
+            why = (
+                "write both"
+                if not (span and speed)
+                else "days are run as fast as they go: `max` is the only speed"
+            )
             raise FixConfig(
-                "up.span", remedy="write both, for example --for 14d --speed max", span=span, speed=speed
+                "up.span", remedy=f"{why}, for example --for 14d --speed max", span=span, speed=speed
             )
         from sereno.ops.soak import soak
 
