@@ -163,6 +163,15 @@ def test_trap_a30_34_daemons_that_die_come_back_with_growing_pauses(status: int)
     assert 6 <= starts <= 9
 
 
+def test_a_daemon_that_a_person_must_mend_is_not_started_in_a_loop() -> None:
+    bench = Bench()
+    for second in range(1500):
+        bench.monotonic_s = float(second)
+        bench.scheduler.keep_daemons()
+        bench.children["dashboard"].status = 2
+    assert len(bench.starts_of("dashboard")) == 3
+
+
 def test_disabled_jobs_are_left_alone() -> None:
     bench = Bench()
     bench.scheduler.disabled = ("collector", "dashboard")

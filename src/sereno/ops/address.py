@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import socket
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import structlog
 
 from sereno.core.errors import FixConfig
 from sereno.core.files import replace_file
-from sereno.core.settings import Paths
+from sereno.core.settings import ApiSettings, Paths
 from sereno.ops.process import holder_name, is_dead
 
 SIM_ADDRESS = "sim_address.json"
@@ -70,3 +72,24 @@ def sim_address(paths: Paths) -> str:
             remedy="the simulator is not running: start it with `sereno sim` or use `sereno up`",
         )
     return told.url
+
+
+def listen(settings: ApiSettings) -> socket.socket:
+    """A listening socket. Raises FixConfig when the address is taken or not ours."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+        listener.listen(128)
+    except OSError as cause:
+        listener.close()
+        taken = cause.errno == errno.EADDRINUSE
+        raise FixConfig(
+            "api.port_in_use" if taken else "api.cannot_listen",
+            remedy="another program listens there: stop it, or set api.port (0 takes a free one)"
+            if taken
+            else "set api.host to an address of this machine",
+            address=f"{settings.host}:{settings.port}",
+        ) from cause
+    return listener

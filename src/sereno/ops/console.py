@@ -10,8 +10,10 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
 from sereno.core.clock import Clock
+from sereno.core.errors import FixConfig
 from sereno.core.settings import Settings
 from sereno.ops.address import api_address
+from sereno.ops.scheduler import MENDING_S
 from sereno.ops.snapshot import Snapshot, take_snapshot
 
 if TYPE_CHECKING:
@@ -145,6 +147,8 @@ class PlainConsole(Console):
         super().__init__(settings)
         self._said = ""
         self._api = ""
+        self._failing: Callable[[], dict[str, str]] = dict
+        self._told: dict[str, str] = {}
 
     def say(self, text: str) -> None:
         """One line."""
@@ -157,6 +161,12 @@ class PlainConsole(Console):
         self.say(f"{name} …")
         yield lambda _tasks: None
 
+    def open_table(self, ledger: Ledger, clock: Clock, scheduler: Scheduler) -> None:
+        """Begin; what failed before has been told."""
+        super().open_table(ledger, clock, scheduler)
+        self._failing = lambda: _failing(self._settings, ledger)
+        self._told = self._failing()
+
     def refresh(self) -> None:
         """A line when something changed, looked at every half minute; the API's address as soon as it is known."""
         if not self._api:
@@ -164,9 +174,29 @@ class PlainConsole(Console):
             if self._api:
                 self.say(f"API {self._api}")
         snapshot = self._snapshot_every(PLAIN_S)
-        if snapshot is not None and snapshot.line() != self._said:
+        if snapshot is None:
+            return
+        if snapshot.line() != self._said:
             self._said = snapshot.line()
             self.say(self._said)
+        before, self._told = self._told, self._failing()
+        for job, why in self._told.items():
+            if before.get(job) != why:
+                self.say(f"{job} failed: {why}; more in {self._settings.paths.logs}")
+
+
+def _failing(settings: Settings, ledger: Ledger) -> dict[str, str]:
+    """Why the newest runs failed, by job; a daemon that waits for a person to mend something says so."""
+    from sereno.ops.facts import failing, jobs_in_force
+
+    daemons = {job.name for job in jobs_in_force(settings) if job.is_daemon}
+    found = {}
+    with ledger.read() as tx:
+        for run in failing(tx, settings):
+            waits = run.job in daemons and run.details.get("kind") == FixConfig.__name__
+            again = f" (it is started again every {MENDING_S / 60:g} minutes)" if waits else ""
+            found[run.job] = f"{run.error or run.status}{again}"
+    return found
 
 
 def _moment() -> str:

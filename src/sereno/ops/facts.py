@@ -69,6 +69,13 @@ def last_ended(tx: Connection, name: str, mode: Mode) -> JobRun | None:
     return runs.last(tx, name, mode, runs.OVER)
 
 
+def failing(tx: Connection, settings: Settings) -> tuple[JobRun, ...]:
+    """The newest ended run of each job in force, and of each daemon's rounds, where that failed."""
+    names = dict.fromkeys(name for job in jobs_in_force(settings) for name in (job.name, job.recorded_as))
+    ended = (last_ended(tx, name, settings.mode) for name in names)
+    return tuple(run for run in ended if run is not None and run.status in FAILED)
+
+
 def last_starts(tx: Connection, settings: Settings) -> Mapping[str, UtcMs]:
     """Desk time of each timed job's newest start that went on to an end, or still goes on.
 

@@ -18,12 +18,13 @@ import structlog
 
 from sereno.core.clock import Clock
 from sereno.core.timeframe import MINUTE_MS, UtcMs
-from sereno.ops.guard import EXIT_LATER, EXIT_OK
+from sereno.ops.guard import EXIT_CONFIG, EXIT_LATER, EXIT_OK
 from sereno.ops.jobs import Job
 
 MIN_START_S = 5.0
 LONGEST_PAUSE_S = 60.0
 JUMP_MS = MINUTE_MS
+MENDING_S = 600.0  # what a person must mend is not mended within seconds
 _log = structlog.get_logger("sereno.scheduler")
 
 
@@ -224,9 +225,10 @@ class Scheduler:
                         daemon.pause_s = 1.0
                     self._end_if_hung(job, daemon.child, daemon.started_at)
                     continue
-                _log.error("daemon.ended", job=job.name, status=status, restart_in_s=daemon.pause_s)
+                pause_s = MENDING_S if status == EXIT_CONFIG else daemon.pause_s
+                _log.error("daemon.ended", job=job.name, status=status, restart_in_s=pause_s)
                 daemon.child = None
-                daemon.next_at = at + daemon.pause_s
+                daemon.next_at = at + pause_s
                 daemon.pause_s = min(2 * daemon.pause_s, LONGEST_PAUSE_S)
             if at >= daemon.next_at:
                 try:

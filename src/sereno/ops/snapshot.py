@@ -62,7 +62,7 @@ class Snapshot:
         ended += "".join(f"; {one.message}" for one in self.entries)
         return (
             f"{at} signal: {told}; open positions {len(self.positions)}, closed {self.closed}, "
-            f"equity {value}; {self.api}{ended}"
+            f"equity {value}; {self.api or 'no API'}{ended}"
         )
 
 

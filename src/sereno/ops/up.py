@@ -17,6 +17,7 @@ from sereno.core.clock import Clock, SimClock
 from sereno.core.errors import TryLater
 from sereno.core.settings import LastUp, Settings
 from sereno.core.timeframe import HOUR_MS, iso
+from sereno.ops.address import listen
 from sereno.ops.app import clock_of, open_desk_ledger
 from sereno.ops.console import Console, PlainConsole, TerminalConsole
 from sereno.ops.daemon import abandon_orphans
@@ -24,7 +25,7 @@ from sereno.ops.facts import jobs_in_force, last_run, last_starts, world_ended_m
 from sereno.ops.first_pass import first_pass, is_trained
 from sereno.ops.going import Going
 from sereno.ops.hold import Hold
-from sereno.ops.jobs import COLLECTOR, TRAIN, Job
+from sereno.ops.jobs import COLLECTOR, DASHBOARD, TRAIN, Job
 from sereno.ops.launch import Launch, end_children
 from sereno.ops.logs import Redactor, configure_logs, log_file
 from sereno.ops.overseer import LeaseOverseer
@@ -79,6 +80,8 @@ def bring_up(
         configure_logs(settings.log, Redactor.of(settings), stream=log)
         console = TerminalConsole(settings) if table else PlainConsole(settings)
         hold = _hold_desk(settings, opened)
+        if not once and DASHBOARD not in settings.jobs.disabled:
+            listen(settings.api).close()
         simulator = _simulator(settings, launch, stop.asked, opened)
         _keep(last_up, settings)
         console.say(f"state in {settings.paths.root}")

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import socket
 from typing import TYPE_CHECKING
 
 import structlog
 
-from sereno.core.errors import FixConfig
 from sereno.core.settings import ApiSettings, is_loopback
-from sereno.ops.address import API_ADDRESS, remove_address, write_address
+from sereno.ops.address import API_ADDRESS, listen, remove_address, write_address
 from sereno.ops.run import Outcome, Run
 
 if TYPE_CHECKING:
@@ -73,27 +71,6 @@ async def _serve(server: uvicorn.Server, listener: socket.socket, run: Run) -> N
     watcher = asyncio.create_task(watch())
     await server._serve([listener])
     watcher.cancel()
-
-
-def listen(settings: ApiSettings) -> socket.socket:
-    """A listening socket. Raises FixConfig when the address is taken or not ours."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((settings.host, settings.port))
-        listener.listen(128)
-    except OSError as cause:
-        listener.close()
-        taken = cause.errno == errno.EADDRINUSE
-        raise FixConfig(
-            "api.port_in_use" if taken else "api.cannot_listen",
-            remedy="another program listens there: stop it, or set api.port (0 takes a free one)"
-            if taken
-            else "set api.host to an address of this machine",
-            address=f"{settings.host}:{settings.port}",
-        ) from cause
-    return listener
 
 
 def url_of(settings: ApiSettings, listener: socket.socket) -> str:
