@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from sereno.core.clock import FixedClock
+from sereno.core.errors import TryLater
 from sereno.core.order import OrderStatus
 from sereno.core.signal import Decision
 from sereno.core.timeframe import DAY_MS, HOUR_MS, Timeframe
 from sereno.ops.app import Desk
 from sereno.ops.run import Run
-from sereno.ops.steps.positions import advance, advance_positions
-from sereno.store.ledger import equity, orders, signals
+from sereno.ops.steps.positions import TRIES, advance, advance_positions
+from sereno.store.ledger import Ledger, equity, orders, signals
+from sereno.trading import positions_job
 from tests.surfaces.seeded import NOW_MS, candles, settings_for, signal_of
 
 
@@ -51,3 +56,36 @@ def test_an_account_is_not_opened_by_a_clock_that_is_ahead(tmp_path: Path) -> No
     assert point is not None
     assert point.ts == newest
     assert order.signal_id
+
+
+@pytest.mark.parametrize(("overtaken", "ends_well"), [(1, True), (TRIES - 1, True), (TRIES, False)])
+def test_an_account_that_another_process_advances_just_now_is_planned_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, overtaken: int, ends_well: bool
+) -> None:
+    """The signals pass and this job meet at each candle close; that is no failed run."""
+    clock = FixedClock(NOW_MS - HOUR_MS)
+    with Desk(settings_for(tmp_path), clock=clock) as desk:
+        series, history = desk.series[0], candles(100)
+        desk.lake.append(series, history, source="test", mode=desk.mode, now=NOW_MS)
+        advance(desk)
+        plan, plans = positions_job.plan_run, 0
+
+        def planned(ledger: Ledger, *words: object, **more: object) -> object:
+            nonlocal plans
+            plans += 1
+            made = plan(ledger, *words, **more)  # type: ignore[arg-type]
+            if plans <= overtaken:  # what the other process does before our transaction begins
+                with ledger.begin() as tx:
+                    point = equity.latest(tx, desk.mode, desk.account)
+                    assert point is not None
+                    equity.add(tx, replace(point, ts=point.ts + 1))
+            return made
+
+        clock.advance(HOUR_MS)
+        monkeypatch.setattr(positions_job, "plan_run", planned)
+        if ends_well:
+            assert advance_positions(desk, Run("r", "positions")).failed is None
+        else:
+            with pytest.raises(TryLater, match="advanced_elsewhere"):
+                advance_positions(desk, Run("r", "positions"))
+        assert plans == min(overtaken + 1, TRIES)

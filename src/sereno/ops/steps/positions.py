@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from sereno.core.errors import StopTrading
+from sereno.core.errors import StopTrading, TryLater
 from sereno.ops.run import Outcome, Run
 from sereno.ops.steps.tell import tell_aside
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from sereno.trading.positions_job import Advanced
 
 LOOK_BACK_BARS = 50
+TRIES = 5
+ADVANCED_ELSEWHERE = "account.advanced_elsewhere"
 _log = structlog.get_logger("sereno.positions")
 
 
@@ -67,8 +69,20 @@ def advance(desk: Desk, *, look_back_bars: int | None = LOOK_BACK_BARS) -> Advan
     Before a decision, which waits for it, only signals of the newest bars are looked for that still have no
     order; the job looks through all of them, so that one that was left behind is refused for being late.
 
-    Raises TryLater when another process advances it at this moment.
+    Another process that advances it at this moment has done a part of the work: the rest is planned anew, and what
+    is told is what was done since. Raises TryLater when that happened in each of `TRIES`.
     """
+    for left in range(TRIES - 1, 0, -1):
+        try:
+            return _advance(desk, look_back_bars)
+        except TryLater as cause:
+            if cause.event != ADVANCED_ELSEWHERE:
+                raise
+            _log.info("positions.overtaken", tries_left=left)
+    return _advance(desk, look_back_bars)
+
+
+def _advance(desk: Desk, look_back_bars: int | None) -> Advanced:
     from sereno.trading.positions_job import advance_account
 
     settings = desk.settings
