@@ -59,6 +59,14 @@ def test_rollback_goes_back_one_set_and_holds_it(
     assert "pinned by" in capsys.readouterr().out.replace("\n", " ")
 
 
+def test_versions_are_listed_by_role_and_the_newest_first(
+    sets: list[dict[str, str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("models", "list") == 0
+    rows = [line.split("\t")[:2] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert rows == [[made[role], role] for role in sorted(ROLES) for made in reversed(sets)]
+
+
 def test_one_role_can_go_back_alone(sets: list[dict[str, str]]) -> None:
     assert call("models", "rollback", "--role", "risk") == 0
     versions, pins, _ = served()

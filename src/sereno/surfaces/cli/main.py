@@ -224,7 +224,7 @@ def config_check() -> None:
 
 @models_app.command("list")
 def models_list() -> None:
-    """Every stored version; the served one is marked."""
+    """Every stored version by series and role, the newest first; the served one is marked."""
     from sereno.surfaces.cli import models
 
     models.table()

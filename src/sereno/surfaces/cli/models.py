@@ -34,11 +34,12 @@ def series_of_key(key: str) -> Series:
 
 
 def table() -> None:
-    """Newest first; `*` is served."""
+    """By series and role, the newest first; `*` is served."""
     with _desk(reading=True) as desk:
         pointers: dict[str, Pointer] = {}
         rows = []
-        for m in sorted(desk.registry.all(), key=lambda m: m.age, reverse=True):
+        newest_first = sorted(desk.registry.all(), key=lambda m: m.age, reverse=True)
+        for m in sorted(newest_first, key=lambda m: (m.series_key, m.role)):
             if m.series_key not in pointers:
                 pointers[m.series_key] = desk.registry.pointer(series_of_key(m.series_key))
             state = _state(m, pointers[m.series_key])
