@@ -19,7 +19,6 @@ NAME = r"^[A-Za-z0-9_-]+\.html$"
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'; sandbox",
-    "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
 """Reports are tables and pictures within the page; whatever else got into one stays dead."""
