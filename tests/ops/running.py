@@ -51,14 +51,15 @@ def start(
     daemon: bool = False,
     given: str = "",
     job: str = "probe",
+    first: str = "",
 ) -> subprocess.Popen[str]:
-    """Begin a run; `given` is the settings as JSON."""
+    """Begin a run; `given` is the settings as JSON, `first` what its process does before."""
     text = given or f'{{"state_dir": "{folder}", "mode": "paper"}}'
     return subprocess.Popen(
         [
             sys.executable,
             "-c",
-            SCRIPT,
+            first + SCRIPT,
             job,
             function,
             str(timeout_s),
@@ -75,10 +76,16 @@ def start(
 
 
 def run(
-    folder: Path, function: str, *arguments: str, timeout_s: int = 60, given: str = "", job: str = "probe"
+    folder: Path,
+    function: str,
+    *arguments: str,
+    timeout_s: int = 60,
+    given: str = "",
+    job: str = "probe",
+    first: str = "",
 ) -> tuple[int, str]:
     """A run to its end: exit code and log."""
-    process = start(folder, function, *arguments, timeout_s=timeout_s, given=given, job=job)
+    process = start(folder, function, *arguments, timeout_s=timeout_s, given=given, job=job, first=first)
     _, log = process.communicate(timeout=PATIENCE_S)
     return process.returncode, log
 

@@ -300,3 +300,34 @@ def test_a_ledger_that_another_process_locks_is_try_later(tmp_path: Path) -> Non
     assert "ledger.locked" in log
     assert len(records(tmp_path)) == 1
     assert running.run(tmp_path, "well")[0] == 0
+
+
+STOPPED_BESIDE_ITS_WORK = """
+import os, signal
+from sereno.ops.records import Recorder
+real_start, real_end = Recorder.start, Recorder.end
+
+def start(self, *given):
+    made = real_start(self, *given)
+    os.kill(os.getpid(), signal.SIGTERM)
+    return made
+
+def end(self, *given):
+    os.kill(os.getpid(), signal.SIGTERM)
+    return real_end(self, *given)
+
+setattr(Recorder, MOMENT, {"start": start, "end": end}[MOMENT])
+"""
+
+
+@pytest.mark.parametrize(("moment", "status"), [("start", RunStatus.SKIPPED), ("end", RunStatus.SUCCESS)])
+def test_a_stop_just_before_or_after_the_work_leaves_no_run_without_an_end(
+    tmp_path: Path, moment: str, status: RunStatus
+) -> None:
+    """Between the record and the work, and between the work and its record, nobody waited for signals."""
+    first = f"MOMENT = {moment!r}\n{STOPPED_BESIDE_ITS_WORK}"
+    running.run(tmp_path, "well", first=first)
+    (record,) = records(tmp_path)
+    assert record.status is status
+    assert record.ended_ms is not None
+    assert not held(tmp_path)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from sereno.store.ledger import Ledger, runs
 from sereno.store.ledger.runs import RunStatus
 from tests.ops.desk_process import SMALL, settings_of
 from tests.ops.running import until
+from tests.store.test_ledger_records import RUN
 from tests.surfaces.seeded import NOW_MS, seeded_desk
 
 GIVEN = {**SMALL, "jobs.disabled": "walkforward"}
@@ -38,6 +40,9 @@ def passes(ledger: Ledger) -> int:
 def test_a_soak_that_is_ended_reports_what_it_did(tmp_path: Path, number: signal.Signals) -> None:
     words = [f"--set={key}={value}" for key, value in {"state_dir": tmp_path / "state", **GIVEN}.items()]
     settings = settings_of(tmp_path, GIVEN)
+    ledger = open_desk_ledger(settings)
+    with ledger.begin() as tx:
+        runs.start(tx, replace(RUN, run_id="of a desk that was killed", mode=settings.mode, holder=None))
     soaking = subprocess.Popen(
         [sys.executable, "-m", "sereno", *words, "up", "--for", "29d", "--speed", "max"],
         cwd=tmp_path,
@@ -45,7 +50,6 @@ def test_a_soak_that_is_ended_reports_what_it_did(tmp_path: Path, number: signal
         stderr=subprocess.PIPE,
         text=True,
     )
-    ledger = open_desk_ledger(settings)
     until(lambda: passes(ledger) > 3, what="some simulated hours", patience_s=120)
     soaking.send_signal(number)
     said, complaint = soaking.communicate(timeout=60)

@@ -13,10 +13,10 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import structlog
 
@@ -152,6 +152,42 @@ class _Stopped(Exception):
     """This process was asked to end."""
 
 
+class _Stop:
+    """SIGTERM and SIGINT from the record's beginning to its end: heard throughout, raised while work is waited for.
+
+    One that came in between would end this process and leave a run without an end.
+    """
+
+    def __init__(self) -> None:
+        self._heard = 0
+        self._raises = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        self._before = {n: signal.signal(n, self._hear) for n in (signal.SIGTERM, signal.SIGINT)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def arm(self) -> None:
+        """From now on it raises `_Stopped`, at once if it was heard before."""
+        self._raises = True
+        if self._heard:
+            self._hear(self._heard, None)
+
+    def disarm(self) -> None:
+        """From now on it is only heard."""
+        self._raises = False
+
+    def _hear(self, number: int, _frame: FrameType | None) -> None:
+        self._heard = number
+        if self._raises:
+            self._raises = False
+            raise _Stopped(f"stopped by {signal.Signals(number).name}")
+
+
 def _run_supervised(settings: Settings, job: Job, worker: _Worker) -> Finished:
     from sereno.ops.lease import Lease, lease_name
     from sereno.ops.records import Recorder, new_run_id, ready_ballast
@@ -168,10 +204,10 @@ def _run_supervised(settings: Settings, job: Job, worker: _Worker) -> Finished:
             )
         lease = wanted
         recorder.abandon_dead()
-        started = recorder.start(job.name, new_run_id(job.name))
-        with _signals_raise():
-            verdict, status = _attend(worker, job, lease, started.run_id)
-        return recorder.end(started, verdict, status)
+        with _Stop() as stop:
+            started = recorder.start(job.name, new_run_id(job.name))
+            verdict, status = _attend(worker, job, lease, started.run_id, stop)
+            return recorder.end(started, verdict, status)
     finally:
         worker.close()
         progress_file(settings, job.name).clear()
@@ -180,13 +216,14 @@ def _run_supervised(settings: Settings, job: Job, worker: _Worker) -> Finished:
             ledger.close()
 
 
-def _attend(worker: _Worker, job: Job, lease: Lease, run_id: str) -> tuple[Verdict, str]:
+def _attend(worker: _Worker, job: Job, lease: Lease, run_id: str, stop: _Stop) -> tuple[Verdict, str]:
     """Wait for the work, renewing the lease; end it when its time is over."""
-    worker.go(run_id)
     deadline = time.monotonic() + job.timeout_s
     renew_at = time.monotonic() + lease.beat_s
     said = b""
     try:
+        stop.arm()
+        worker.go(run_id)
         while True:
             now = time.monotonic()
             if now >= deadline:
@@ -205,9 +242,11 @@ def _attend(worker: _Worker, job: Job, lease: Lease, run_id: str) -> tuple[Verdi
             said += part
             if part.endswith(b"\n") or (not part and (ready or over)):
                 return _understood(said, worker.reap())
-    except _Stopped as stop:
+    except _Stopped as stopped:
         worker.end()
-        return _failed(str(stop), exit_code=143), "skipped"
+        return _failed(str(stopped), exit_code=143), "skipped"
+    finally:
+        stop.disarm()
 
 
 def _understood(said: bytes, status: int) -> tuple[Verdict, str]:
@@ -220,21 +259,6 @@ def _understood(said: bytes, status: int) -> tuple[Verdict, str]:
 
 def _failed(error: str, *, exit_code: int = EXIT_FAULT) -> Verdict:
     return Verdict(False, None, error, exit_code, {})
-
-
-@contextlib.contextmanager
-def _signals_raise() -> Iterator[None]:
-    """SIGTERM and SIGINT become `_Stopped` inside the block."""
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        raise _Stopped(f"stopped by {signal.Signals(number).name}")
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def run_inline(desk: Desk, job: Job) -> Finished:

@@ -36,6 +36,7 @@ from sereno.ops.lease import Lease, lease_name
 from sereno.ops.logs import Redactor, configure_logs, log_file
 from sereno.ops.process import load_signal_takers
 from sereno.ops.progress import Tell
+from sereno.ops.records import Recorder
 from sereno.ops.run import Finished
 from sereno.ops.runner import run_inline
 from sereno.ops.schedule import each_close
@@ -162,6 +163,7 @@ def soak(settings: Settings, span_ms: int) -> int:
         )
         soaking = Soak(desk, jobs, start, start + span_ms)
         _hold_leases(desk, opened)
+        Recorder(desk.ledger, settings, clock, Redactor.of(settings)).abandon_dead()
         began = time.monotonic()
         with soaking.asked as asked, bars() as tell:
             _run(soaking, simulator, tell)
