@@ -81,6 +81,20 @@ def test_equal_losses_are_no_improvement() -> None:
     assert not compare(same, same, horizon_bars=5).passed
 
 
+@pytest.mark.parametrize("at", [slice(None), slice(1)])
+@pytest.mark.parametrize("whose", ["model", "baseline"])
+def test_losses_that_are_no_numbers_do_not_pass(at: slice, whose: str) -> None:
+    losses = {"model": np.zeros(400), "baseline": np.ones(400)}
+    losses[whose][at] = np.nan
+    found = compare(losses["model"], losses["baseline"], horizon_bars=5)
+    assert (found.passed, found.reason) == (False, "no better than the baseline out of sample")
+
+
+def test_a_score_of_a_side_that_is_no_number_does_not_pass() -> None:
+    found = blunted(Verdict(True, 0.01, 0.001, None), {"up": float("nan")}, {"up": 0.21})
+    assert not found.passed
+
+
 def test_too_few_rows_for_two_blocks_prove_nothing() -> None:
     assert block_p_value(np.ones(79), block_rows=40) == 1.0
 

@@ -98,7 +98,7 @@ def compare(loss: F64, baseline_loss: F64, *, horizon_bars: int) -> Verdict:
     """Judge a model by its losses on the test rows against the baseline's on the same rows, in time order.
 
     Losses of neighbouring rows share most of their future, so blocks of four horizons are what counts as
-    one observation; see `block_p_value`.
+    one observation; see `block_p_value`. Losses that are NaN do not pass.
     """
     gain, needed = baseline_loss - loss, least_rows(horizon_bars)
     improvement = float(gain.mean()) if len(gain) else 0.0
@@ -106,9 +106,9 @@ def compare(loss: F64, baseline_loss: F64, *, horizon_bars: int) -> Verdict:
         reason = f"too few test rows to judge: {len(gain)} of {needed}"
         return Verdict(False, improvement, 1.0, reason)
     p_value = block_p_value(gain, block_rows=BLOCK_HORIZONS * horizon_bars)
-    if improvement <= 0:
+    if not improvement > 0:
         return Verdict(False, improvement, p_value, "no better than the baseline out of sample")
-    if p_value > MAX_P_VALUE:
+    if not p_value <= MAX_P_VALUE:
         return Verdict(
             False, improvement, p_value, "no better than the baseline out of sample than chance allows"
         )
@@ -121,7 +121,7 @@ def blunted(verdict: Verdict, brier: Mapping[str, float], baseline_brier: Mappin
     A trend model can win on log loss by foreseeing only whether anything happens at all, or one side at the
     cost of the other; what is traded is `prob_up` or `prob_down`. Both hold a Brier score a side.
     """
-    dull = [name for name, score in brier.items() if score >= baseline_brier[name]]
+    dull = [name for name, score in brier.items() if not score < baseline_brier[name]]
     if not verdict.passed or not dull:
         return verdict
     reason = f"its probability of {' and of '.join(dull)} is no better than the baseline's out of sample"
