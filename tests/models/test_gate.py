@@ -153,6 +153,24 @@ def test_a_mean_return_that_passes_is_not_given_up_for_the_baselines(
     assert chosen(PASSED, duel, ours) is choice
 
 
+@pytest.mark.parametrize(
+    ("theirs", "ours", "choice"),
+    [
+        (None, PASSED, Choice.CHALLENGER),
+        (FAILED, PASSED, Choice.CHALLENGER),
+        (PASSED, PASSED, Choice.CHAMPION),
+        (None, FAILED, Choice.CHAMPION),
+        (None, None, Choice.CHAMPION),
+    ],
+)
+def test_better_quantiles_do_not_hold_back_the_only_mean_return_that_passes(
+    theirs: Verdict | None, ours: Verdict | None, choice: Choice
+) -> None:
+    duel = replace(duel_of(PASSED, lead=0.01, p_value=0.01), mean=theirs)
+    assert chosen(PASSED, duel, ours) is choice
+    assert chosen(FAILED, duel, ours) is Choice.CHAMPION
+
+
 @pytest.mark.parametrize("verdict", [PASSED, FAILED])
 @pytest.mark.parametrize("lead", [-0.1, 0.0, 0.1])
 @pytest.mark.parametrize("p_value", [0.0, 0.05, 0.051, 1.0])

@@ -73,20 +73,23 @@ def chosen(verdict: Verdict, duel: Duel | NoDuel, mean: Verdict | None = None) -
     mean   the verdict on the challenger's mean return; None for roles without one
 
     A challenger that passed takes over unless the champion is clearly better: of two equals the one that
-    knows the newer candles. A champion that still passes outlives a challenger that does not, and one whose
-    mean return passes outlives a challenger that would serve the baseline's.
+    knows the newer candles. But a mean return that passes, which is what a decision reads, goes before one
+    that does not, whoever is clearly better. A champion that still passes outlives a challenger that does not.
     """
     match duel:
         case Duel() if duel.against_baseline.passed and (
-            duel.is_clearly_won or not verdict.passed or _knows_more(duel.mean, mean)
+            not verdict.passed
+            or _knows_more(duel.mean, mean)
+            or (duel.is_clearly_won and not _knows_more(mean, duel.mean))
         ):
             return Choice.CHAMPION
         case _:
             return Choice.CHALLENGER if verdict.passed else Choice.BASELINE
 
 
-def _knows_more(theirs: Verdict | None, ours: Verdict | None) -> bool:
-    return theirs is not None and theirs.passed and not (ours is not None and ours.passed)
+def _knows_more(one: Verdict | None, other: Verdict | None) -> bool:
+    """Whether of two mean returns only the first passed."""
+    return one is not None and one.passed and not (other is not None and other.passed)
 
 
 def least_rows(horizon_bars: int) -> int:
