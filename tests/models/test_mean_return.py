@@ -15,13 +15,13 @@ from sereno.core.settings.sections import SignalSettings
 from sereno.core.signal import Decision, Regime
 from sereno.core.timeframe import HOUR_MS, Timeframe
 from sereno.models.baseline import drift, fit_baseline
-from sereno.models.champion import Champion, judged
+from sereno.models.champion import Champion, judged, mean_against_baseline
 from sereno.models.contract import Role
 from sereno.models.dataset import DOWN, NEITHER, UP, Dataset
 from sereno.models.evaluate import row_losses, row_mean_losses
-from sereno.models.gate import Choice, Duel
+from sereno.models.gate import Choice, Duel, chosen
 from sereno.models.learn import Learned, learn, split_rows
-from sereno.models.outlook import Return, read_outlook
+from sereno.models.outlook import Return, Shrink, read_outlook
 from sereno.signals.decide import decide
 from sereno.signals.words import Reason, Situation, Verdict
 from tests.models.worlds import MODELS
@@ -138,6 +138,57 @@ def test_a_champion_without_a_mean_of_its_own_is_judged_by_its_quantiles() -> No
     plain = learn(Role.RETURN, market(holds=-0.5), MODELS).challenger
     assert isinstance(plain, Return)
     assert duel_of(market(holds=-0.5), plain).against_baseline.passed
+
+
+def drifting(drift_atr: float) -> Dataset:
+    """A market whose quantiles can be foreseen, whose direction cannot, and that rises beyond chance or not."""
+    data = market(holds=-0.5)
+    return replace(data, return_atr=data.return_atr - data.return_atr.mean() + drift_atr)
+
+
+@pytest.mark.parametrize("change", [1.0, 0.99, 1.3])
+def test_a_drift_that_was_estimated_anew_does_not_end_a_champion(change: float) -> None:
+    """Two estimates of one drift hardly ever differ by more than chance, so neither beats the other."""
+    data = drifting(0.3)
+    plain = learn(Role.RETURN, data, MODELS)
+    assert plain.baseline.values[0] > 0.2
+    assert isinstance(plain.challenger, Return)
+    kept = replace(plain.challenger, shrink=Shrink(change * plain.baseline.values[0], 0.0))
+    found = duel_of(data, kept)
+    assert found.against_baseline.passed
+    assert found.mean is None, "it is not knowledge of the champion's, however it did"
+
+
+@pytest.mark.parametrize(("was", "now"), [(0.1, 0.0), (-0.1, 0.0), (0.0, 0.3), (-0.1, 0.3), (0.1, -0.3)])
+def test_a_champion_does_not_keep_up_a_side_that_the_baseline_no_longer_favours(
+    was: float, now: float
+) -> None:
+    data = drifting(now)
+    plain = learn(Role.RETURN, data, MODELS)
+    assert np.sign(plain.baseline.values[0]) == np.sign(now)
+    assert isinstance(plain.challenger, Return)
+    found = duel_of(data, replace(plain.challenger, shrink=Shrink(was, 0.0)))
+    assert not found.against_baseline.passed
+    assert found.against_baseline.reason == "its constant mean return has not the side of today's baseline"
+    assert found.mean is None
+
+
+def test_a_constant_that_rows_confirm_is_not_what_a_champion_knows() -> None:
+    """The test rows alone rose: an older constant fits them better than 0 by more than chance."""
+    data = drifting(0.0)
+    first = split_rows(data, MODELS).test[0]
+    data = replace(data, return_atr=data.return_atr + 0.2 * (np.arange(ROWS) >= first))
+    plain = learn(Role.RETURN, data, MODELS)
+    assert plain.baseline.values[0] == 0.0
+    assert isinstance(plain.challenger, Return)
+    stale = replace(plain.challenger, shrink=Shrink(0.2, 0.0))
+    test = test_data(data)
+    alone = mean_against_baseline(Role.RETURN, stale.outputs(test.x), plain.baseline.outputs(test.x), test)
+    assert alone is not None
+    assert alone.passed
+    duel = duel_of(data, stale)
+    assert duel.mean is None
+    assert chosen(plain.verdict, duel, plain.mean_verdict) is Choice.CHALLENGER
 
 
 def overlapping(drift_atr: float, seed: int, rows: int = 3000) -> F64:

@@ -26,7 +26,7 @@ from sereno.models.gate import (
     compare,
     least_rows,
 )
-from sereno.models.outlook import Outlook, read_outlook
+from sereno.models.outlook import Outlook, Return, read_outlook
 from sereno.store.canonical import json_text
 from sereno.store.registry import Registry
 
@@ -92,24 +92,42 @@ def judged(
     )
     losses, plain = row_losses(role, outputs, fair), outputs_of_baseline[since:]
     lead = verdict_losses[since:] - losses
-    mean = mean_against_baseline(role, outputs, plain, fair)
+    constant = _constant_mean(champion.outlook)
+    mean = mean_against_baseline(role, outputs, plain, fair) if constant is None else None
+    whole = _whole(against_baseline(role, outputs, plain, fair), mean, constant, today=float(plain[0, 0]))
     return Duel(
         version=champion.version,
         rows=rows,
         since_ms=int(fair.ts[0]),
         until_ms=int(fair.ts[-1]),
-        against_baseline=_whole(against_baseline(role, outputs, plain, fair), mean, outputs, plain),
+        against_baseline=whole,
         lead=float(lead.mean()),
         p_value=block_p_value(lead, block_rows=BLOCK_HORIZONS * fair.horizon_bars),
         mean=mean,
     )
 
 
-def _whole(verdict: Verdict, mean: Verdict | None, outputs: F64, plain: F64) -> Verdict:
-    """The verdict, turned to a refusal by a mean return of their own that did not pass."""
-    if mean is None or mean.passed or not verdict.passed or np.array_equal(outputs[:, 0], plain[:, 0]):
+def _constant_mean(outlook: Outlook) -> float | None:
+    """The mean return that trees took over from the baseline of their training; None where it is their own."""
+    if isinstance(outlook, Return) and outlook.shrink.weight == 0:
+        return outlook.shrink.centre
+    return None
+
+
+def _whole(verdict: Verdict, mean: Verdict | None, constant: float | None, *, today: float) -> Verdict:
+    """The verdict, turned to a refusal by a mean return that may not serve on.
+
+    mean       on their own mean return; None where it is a constant, or the role has none
+    constant   an older estimate of what `today` estimates, so their distance proves nothing, and only the
+               side that it favours, if any, is held against it
+    """
+    if constant is not None and np.sign(constant) != np.sign(today):
+        reason = "its constant mean return has not the side of today's baseline"
+    elif mean is not None and not mean.passed:
+        reason = f"the mean return is {mean.reason}"
+    else:
         return verdict
-    return replace(verdict, passed=False, reason=f"the mean return is {mean.reason}")
+    return replace(verdict, passed=False, reason=reason) if verdict.passed else verdict
 
 
 def mean_against_baseline(role: Role, outputs: F64, plain: F64, test: Dataset) -> Verdict | None:

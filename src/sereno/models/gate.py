@@ -39,10 +39,11 @@ class Duel:
     """Trees that serve already, judged on test rows of the challenger that neither was fitted on.
 
     against_baseline   their verdict there, by the same rule as the challenger's; they serve whole or not at
-                       all, so a mean return that did not earn its place is a refusal
+                       all, so a mean return that did not earn its place is a refusal, and so is a constant
+                       on another side than today's baseline
     lead               mean loss of the challenger less theirs; above 0 they did better
     p_value            chance of such a lead over an equal
-    mean               the verdict on their mean return; None for roles without one
+    mean               the verdict on their mean return; None for roles without one, and where it is a constant
     """
 
     version: str
