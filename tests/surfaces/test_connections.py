@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import json
 import socket
@@ -20,13 +21,19 @@ from sereno.surfaces.api.server import listen, server_of
 
 HEAD_S = 0.3
 LONG_S = 3 * HEAD_S
+LARGE_BYTES = 16_000_000
 HEAD = b"GET / HTTP/1.1\r\nHost: x\r\n"
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers `well`; at /slow after a while."""
+    """Answers `well`; at /slow after a while, at /large with more than a socket holds."""
     if scope["path"] == "/slow":
         await asyncio.sleep(LONG_S)
+    if scope["path"] == "/large":
+        length = str(LARGE_BYTES).encode()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
+        await send({"type": "http.response.body", "body": bytes(LARGE_BYTES)})
+        return
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
     await send({"type": "http.response.body", "body": b"well"})
 
@@ -75,6 +82,27 @@ def drip(line: socket.socket) -> bool:
     except OSError:
         return True
     return False
+
+
+def test_a_slow_reader_gets_the_whole_answer(port: int) -> None:
+    """Over a tunnel a report takes its time; it must not end half-way."""
+    got = 0
+    with dial(port) as line:
+        line.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        while part := line.recv(LARGE_BYTES // 32):
+            got += len(part)
+            time.sleep(LONG_S / 30)
+    assert got > LARGE_BYTES, "head and body"
+
+
+def test_a_reader_that_takes_nothing_is_closed(port: int) -> None:
+    got = 0
+    with dial(port) as line, contextlib.suppress(ConnectionResetError):
+        line.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        time.sleep(LONG_S)
+        while part := line.recv(LARGE_BYTES):
+            got += len(part)
+    assert got < LARGE_BYTES
 
 
 def test_silent_connections_keep_nobody_out_and_are_closed(port: int) -> None:

@@ -12,9 +12,13 @@ MOST_CONNECTIONS = 512
 
 
 class Connection(H11Protocol):
-    """HTTP/1.1 that closes when no request is whole within `HEAD_S` of the connection or the last answer."""
+    """HTTP/1.1 that closes when no request is whole within `HEAD_S` of the connection or the last answer.
+
+    An answer that is still on its way to a slow reader counts as not yet given, for as long as some of it goes.
+    """
 
     _patience: asyncio.TimerHandle | None = None
+    _unsent_bytes: int | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -28,6 +32,7 @@ class Connection(H11Protocol):
         self._rest()
 
     def on_response_complete(self) -> None:
+        self._unsent_bytes = None
         self._wait()
         super().on_response_complete()
 
@@ -40,6 +45,13 @@ class Connection(H11Protocol):
             self._patience.cancel()
 
     def _look(self) -> None:
-        """A request that is being answered takes the time that it takes."""
-        if self.cycle is None or self.cycle.response_complete:
+        """A request that is being answered takes the time that it takes, and its answer what the line takes."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            return
+        before, self._unsent_bytes = self._unsent_bytes, self.transport.get_write_buffer_size()
+        if not self._unsent_bytes:
+            self.transport.close()
+        elif before is None or self._unsent_bytes < before:
+            self._wait()
+        else:
             self.transport.abort()
