@@ -217,36 +217,41 @@ def _run_supervised(settings: Settings, job: Job, worker: _Worker) -> Finished:
 
 
 def _attend(worker: _Worker, job: Job, lease: Lease, run_id: str, stop: _Stop) -> tuple[Verdict, str]:
-    """Wait for the work, renewing the lease; end it when its time is over."""
-    deadline = time.monotonic() + job.timeout_s
-    renew_at = time.monotonic() + lease.beat_s
-    said = b""
+    """Wait for the work until it, its time or this process is to end."""
     try:
         stop.arm()
-        worker.go(run_id)
-        while True:
-            now = time.monotonic()
-            if now >= deadline:
-                worker.end()
-                return _failed(f"killed after {job.timeout_s} s", exit_code=124), "timeout"
-            if now >= renew_at:
-                renew_at = now + lease.beat_s
-                lost = lease.fault()
-                if lost:
-                    worker.end()
-                    return _failed(f"lost its lease: {lost}"), "error"
-            over = worker.has_ended()  # a fork of it may hold the pipe open
-            pause_s = 0.0 if over else max(0.0, min(deadline, renew_at, now + LOOK_S) - now)
-            ready, _, _ = select.select([worker.answer], [], [], pause_s)
-            part = os.read(worker.answer, 65536) if ready else b""
-            said += part
-            if part.endswith(b"\n") or (not part and (ready or over)):
-                return _understood(said, worker.reap())
+        found = _wait(worker, job, lease, run_id)
+        stop.disarm()
+        return found
     except _Stopped as stopped:
         worker.end()
         return _failed(str(stopped), exit_code=143), "skipped"
-    finally:
-        stop.disarm()
+
+
+def _wait(worker: _Worker, job: Job, lease: Lease, run_id: str) -> tuple[Verdict, str]:
+    """Renew the lease meanwhile; end the work when its time is over."""
+    deadline = time.monotonic() + job.timeout_s
+    renew_at = time.monotonic() + lease.beat_s
+    said = b""
+    worker.go(run_id)
+    while True:
+        now = time.monotonic()
+        if now >= deadline:
+            worker.end()
+            return _failed(f"killed after {job.timeout_s} s", exit_code=124), "timeout"
+        if now >= renew_at:
+            renew_at = now + lease.beat_s
+            lost = lease.fault()
+            if lost:
+                worker.end()
+                return _failed(f"lost its lease: {lost}"), "error"
+        over = worker.has_ended()  # a fork of it may hold the pipe open
+        pause_s = 0.0 if over else max(0.0, min(deadline, renew_at, now + LOOK_S) - now)
+        ready, _, _ = select.select([worker.answer], [], [], pause_s)
+        part = os.read(worker.answer, 65536) if ready else b""
+        said += part
+        if part.endswith(b"\n") or (not part and (ready or over)):
+            return _understood(said, worker.reap())
 
 
 def _understood(said: bytes, status: int) -> tuple[Verdict, str]:
