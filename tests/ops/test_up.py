@@ -5,19 +5,22 @@ from __future__ import annotations
 import itertools
 import json
 import socket
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from sereno.core.clock import FixedClock
+from sereno.core.errors import FixConfig
 from sereno.core.timeframe import DAY_MS, HOUR_MS, MINUTE_MS
 from sereno.ops.address import SIM_ADDRESS
 from sereno.ops.app import open_desk_ledger
+from sereno.ops.console import PlainConsole
 from sereno.ops.first_pass import steps_of
 from sereno.ops.scheduler import Scheduler
 from sereno.ops.simulator_child import living_simulator
 from sereno.ops.snapshot import take_snapshot
-from sereno.ops.up import _Training
+from sereno.ops.up import _Training, _try_address
 from sereno.store.ledger.runs import RunStatus
 from tests.ops.running import settings_of
 from tests.ops.test_scheduler import Bench
@@ -88,6 +91,19 @@ def test_a_simulator_that_is_gone_is_not_waited_for(tmp_path: Path) -> None:
         url = f"http://127.0.0.1:{bound.getsockname()[1]}"
         path.write_text(json.dumps({"url": url, "holder": "elsewhere:1:2"}))
         assert living_simulator(path) == "", "bound, but nobody listens"
+
+
+@pytest.mark.parametrize("somebody_sits_there", [True, False])
+def test_a_taken_address_ends_a_start_by_hand_only(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], somebody_sits_there: bool
+) -> None:
+    """A page that cannot be served must not leave open positions without their stops after a reboot."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings = settings_of(tmp_path, api={"port": taken.getsockname()[1]})
+        refuses = pytest.raises(FixConfig, match="port_in_use") if somebody_sits_there else nullcontext()
+        with refuses:
+            _try_address(settings, PlainConsole(settings), somebody_sits_there=somebody_sits_there)
+    assert ("no API: api.port_in_use" in capsys.readouterr().out) is not somebody_sits_there
 
 
 def test_the_live_table_draws_everything(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from sereno.core.clock import Clock, SimClock
-from sereno.core.errors import TryLater
+from sereno.core.errors import FixConfig, TryLater
 from sereno.core.settings import LastUp, Settings
 from sereno.core.timeframe import HOUR_MS, iso
 from sereno.ops.address import listen
@@ -81,7 +81,7 @@ def bring_up(
         console = TerminalConsole(settings) if table else PlainConsole(settings)
         hold = _hold_desk(settings, opened)
         if not once and DASHBOARD not in settings.jobs.disabled:
-            listen(settings.api).close()
+            _try_address(settings, console, somebody_sits_there=table)
         simulator = _simulator(settings, launch, stop.asked, opened)
         _keep(last_up, settings)
         console.say(f"state in {settings.paths.root}")
@@ -95,6 +95,18 @@ def bring_up(
         if hold.is_taken:
             raise TryLater("desk.taken", remedy=hold.why)
         return 1 if failed else 0
+
+
+def _try_address(settings: Settings, console: Console, *, somebody_sits_there: bool) -> None:
+    """Say at once that the API's address is taken. Who sits there can choose another one; a desk that was
+    started by itself goes on without its page, for positions may be open.
+    """
+    try:
+        listen(settings.api).close()
+    except FixConfig as taken:
+        if somebody_sits_there:
+            raise
+        console.say(f"no API: {taken}")
 
 
 def _keep(last_up: LastUp, settings: Settings) -> None:
