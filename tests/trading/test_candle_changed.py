@@ -17,7 +17,7 @@ from sereno.core.candle import Candles
 from sereno.core.money import money
 from sereno.core.order import ExitReason, OrderPurpose, Position
 from sereno.core.position_rules import exit_fill
-from sereno.core.settings.sections import BarrierSettings
+from sereno.core.settings.sections import BarrierSettings, RiskSettings
 from sereno.core.timeframe import HOUR_MS, MINUTE_MS
 from sereno.store.ledger import Ledger, audit
 from sereno.store.ledger.audit import AuditEntry
@@ -26,6 +26,8 @@ from tests.trading.test_positions_job import QUIET, Fragile, Killed, advance, ba
 from tests.trading.worlds import START, Slices, new_ledger, opened, signal, walk
 
 SLIPPAGE_FRAC = Slices().costs.slippage_bps / 10_000.0
+ONE_LOSS_PAUSES = RiskSettings(losing_streak=1, max_daily_loss_frac=1.0, max_weekly_loss_frac=1.0)
+PAUSE_MS = int(ONE_LOSS_PAUSES.losing_streak_pause_h * HOUR_MS)
 FALL = (100.0, 100.4, 90.0, 100.0)
 RISE = (100.0, 110.0, 99.6, 100.0)
 
@@ -58,6 +60,11 @@ def notes(ledger: Ledger) -> list[AuditEntry]:
         return audit.recent(tx, action=CHANGED)
 
 
+def pause(ledger: Ledger) -> tuple[int | None, str | None]:
+    risk = everything(ledger)["risk"]
+    return risk.paused_until_ms, risk.pause_reason
+
+
 def exit_reasons(ledger: Ledger) -> list[str]:
     return [o.reason for o in everything(ledger)["orders"] if o.purpose is OrderPurpose.EXIT]
 
@@ -84,6 +91,22 @@ def test_a_stop_in_a_late_candle_ends_the_position_when_it_is_seen(ledger: Ledge
     assert note.detail["bars_held"] == 2
     assert note.detail["bars_now"] == 3
     assert note.detail["outcome"] == "stop"
+
+
+@pytest.mark.parametrize("is_late", [True, False])
+def test_a_loss_counts_for_the_limits_whenever_it_is_seen(ledger: Ledger, *, is_late: bool) -> None:
+    """A loss through a late candle was forgotten by the next moment: its pause never came."""
+    slices = Slices(risk=ONE_LOSS_PAUSES)
+    full = bars(QUIET, QUIET, FALL, QUIET, QUIET, QUIET)
+    held(ledger)
+    advance(ledger, without(full, 2) if is_late else full, now=START + 4 * HOUR_MS, slices=slices)
+    advance(ledger, full, now=START + 5 * HOUR_MS, slices=slices)
+    exit_ms = START + (5 if is_late else 3) * HOUR_MS
+    assert trip(ledger).exit_ms == exit_ms
+    assert pause(ledger) == (exit_ms + PAUSE_MS, "losing_streak")
+    keep(ledger, signal(START + 5 * HOUR_MS, 1, 100.0, 1.0))
+    done = advance(ledger, full, slices=slices)
+    assert (done.approved, done.reasons) == (0, {"losing_streak": 1})
 
 
 def test_a_target_that_was_missed_is_not_paid_when_the_price_has_left_it(ledger: Ledger) -> None:
@@ -177,17 +200,19 @@ def test_a_position_of_an_older_release_is_not_watched_for_it(ledger: Ledger) ->
 
 @pytest.mark.parametrize("dies_at", [1, 2])
 def test_killed_while_it_is_seen_it_ends_the_same(tmp_path: Path, dies_at: int) -> None:
+    slices = Slices(risk=ONE_LOSS_PAUSES)
     full = bars(QUIET, QUIET, FALL, QUIET, QUIET, QUIET)
     ends = []
     for name in ("whole", "killed"):
         (tmp_path / name).mkdir()
         made = new_ledger(tmp_path / name)
         held(made)
-        advance(made, without(full, 2), now=START + 4 * HOUR_MS)
+        advance(made, without(full, 2), now=START + 4 * HOUR_MS, slices=slices)
         if name == "killed":
             with pytest.raises(Killed):
-                advance(Fragile(made, dies_at), full)
-        advance(made, full)
+                advance(Fragile(made, dies_at), full, slices=slices)
+        advance(made, full, slices=slices)
+        assert pause(made) == (START + 5 * HOUR_MS + PAUSE_MS, "losing_streak")
         ends.append((everything(made), [replace(note, audit_id=0) for note in notes(made)]))
         made.close()
     assert ends[0] == ends[1]
@@ -209,9 +234,9 @@ def test_what_comes_late_never_brings_more_than_in_time(
     sign: int,
     trailing_atr: float,
 ) -> None:
-    """And a position that lives on stands exactly as if every candle had come in time."""
+    """A position that lives on stands exactly as if every candle had come in time; a loss always pauses."""
     candles = walk(seed, 40, gaps=False)
-    slices = Slices(barriers=BarrierSettings(trailing_atr=trailing_atr))
+    slices = Slices(barriers=BarrierSettings(trailing_atr=trailing_atr), risk=ONE_LOSS_PAUSES)
     seen = int(candles.close_ms[max(late) + seen_after])
     found: list[Any] = []
     for missing in ((), tuple(late)):
@@ -221,7 +246,10 @@ def test_what_comes_late_never_brings_more_than_in_time(
         advance(made, without(candles, *missing), now=seen, slices=slices)
         early = trip(made)
         advance(made, candles, slices=slices)
-        found.append((early, trip(made), notes(made)))
+        one = trip(made)
+        is_loss = one.pnl_quote is not None and one.pnl_quote < 0
+        assert pause(made) == ((one.exit_ms + PAUSE_MS, "losing_streak") if is_loss else (None, None))
+        found.append((early, one, notes(made)))
         made.close()
     (_, in_time, none), (early, came_late, _) = found
     assert none == []

@@ -119,12 +119,13 @@ def advance_account(
             else:
                 state = with_risk(tx, state)  # a person may block the account between two moments
             at = moment if done.newest_ms is None else max(moment, done.newest_ms)
+            known = state.risk  # what the ledger has, whatever becomes of it from here on
             state, reviewed = _reviewed(state, plan, at) if not done.moments else (state, [])
             actions, after = _moment(state, plan, moment, at)
             actions = reviewed + actions
             actions += [refusal(late, after.view, SIGNAL_LATE) for late in plan.late(moment)]
             _perform(tx, actions, done)
-            if after.risk is not None and after.risk != state.risk:
+            if after.risk is not None and after.risk != known:
                 risk_state.save(tx, after.risk, after.risk.version)
         state = after
         done.moments += 1
