@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sereno.core.errors import StopTrading
+from sereno.core.errors import StopTrading, TryLater
 from sereno.core.instrument import Series
 from sereno.core.mode import Mode
 from sereno.core.order import EquityPoint, ExitReason, OrderStatus, Position
@@ -175,6 +175,18 @@ def test_trap_ami_b12_6_an_open_position_moves_and_a_closed_one_does_not(ledger:
             with pytest.raises(StopTrading, match="position.closed"):
                 positions.save(tx, again)
         assert positions.get(tx, "p1") == closed(moved)
+
+
+def test_a_position_that_is_locked_stays_as_it_was_read(ledger: Ledger) -> None:
+    with ledger.begin() as tx:
+        populate(tx)
+    other = open_ledger(ledger.engine.url.render_as_string(hide_password=False), busy_timeout_s=0.05)
+    with ledger.begin() as tx:
+        assert positions.get_locked(tx, "p1") == position()
+        assert positions.get_locked(tx, "p2") is None
+        with pytest.raises(TryLater), other.begin() as second:
+            positions.save(second, replace(position(), bars_held=9))
+    other.close()
 
 
 def test_what_the_entry_fixed_does_not_change(ledger: Ledger) -> None:

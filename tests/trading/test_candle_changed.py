@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -14,21 +15,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sereno.core.candle import Candles
+from sereno.core.errors import TryLater
+from sereno.core.instrument import Series
 from sereno.core.money import money
 from sereno.core.order import ExitReason, OrderPurpose, Position
 from sereno.core.position_rules import exit_fill
 from sereno.core.settings.sections import BarrierSettings, RiskSettings
-from sereno.core.timeframe import HOUR_MS, MINUTE_MS
+from sereno.core.timeframe import HOUR_MS, MINUTE_MS, Timeframe
 from sereno.store.ledger import Ledger, audit
 from sereno.store.ledger.audit import AuditEntry
 from sereno.trading.positions_job import CHANGED
 from tests.trading.test_positions_job import QUIET, Fragile, Killed, advance, bars, everything, keep
-from tests.trading.worlds import START, Slices, new_ledger, opened, signal, walk
+from tests.trading.worlds import ETH, HOURLY, START, Slices, new_ledger, opened, signal, walk
 
 SLIPPAGE_FRAC = Slices().costs.slippage_bps / 10_000.0
 ONE_LOSS_PAUSES = RiskSettings(losing_streak=1, max_daily_loss_frac=1.0, max_weekly_loss_frac=1.0)
 PAUSE_MS = int(ONE_LOSS_PAUSES.losing_streak_pause_h * HOUR_MS)
 FALL = (100.0, 100.4, 90.0, 100.0)
+CALM = (100.0, 100.2, 99.8, 100.0)
 RISE = (100.0, 110.0, 99.6, 100.0)
 
 
@@ -196,6 +200,37 @@ def test_a_position_of_an_older_release_is_not_watched_for_it(ledger: Ledger) ->
         tx.exec_driver_sql("UPDATE positions SET candles_digest = NULL")
     assert advance(ledger, bars(QUIET, QUIET, FALL, QUIET)).changed == 0
     assert (trip(ledger).bars_held, trip(ledger).candles_digest) == (3, None)
+
+
+@pytest.mark.parametrize(("corrected", "is_open"), [(FALL, False), (CALM, True)])
+def test_two_processes_that_see_it_at_once_are_noticed(
+    ledger: Ledger, corrected: tuple[float, float, float, float], *, is_open: bool
+) -> None:
+    """The account stands at a moment to which one series comes late, so that the clock tells nothing."""
+    other = Series(ETH, Timeframe.H1)
+    quiet = bars(*[QUIET] * 6)
+    held(ledger)
+    advance(ledger, {HOURLY: quiet.slice(0, 3), other: quiet}, now=START + 4 * HOUR_MS)
+    worlds = {HOURLY: bars(QUIET, corrected, QUIET, QUIET), other: quiet}
+    now = START + 4 * HOUR_MS + MINUTE_MS
+    found: list[Any] = []
+
+    class Overtaken:
+        read = ledger.read
+
+        @contextmanager
+        def begin(self) -> Iterator[Any]:
+            assert advance(ledger, worlds, now=now).changed == 1
+            found.append(everything(ledger))
+            with ledger.begin() as tx:
+                yield tx
+
+    with pytest.raises(TryLater, match="advanced_elsewhere"):
+        advance(Overtaken(), worlds, now=now)
+    assert trip(ledger).is_open is is_open
+    assert advance(ledger, worlds, now=now).changed == 0, "planned anew there is nothing left to see"
+    assert [everything(ledger)] == found
+    assert len(notes(ledger)) == 1
 
 
 @pytest.mark.parametrize("dies_at", [1, 2])

@@ -111,7 +111,12 @@ def advance_account(
         with ledger.begin() as tx:
             point = equity.latest(tx, mode, account)
             stood = None if point is None else point.ts
-            if stood != done.newest_ms or _is_answered(tx, plan.signals.get(moment, ()), mode, account):
+            is_overtaken = (
+                stood != done.newest_ms
+                or _is_answered(tx, plan.signals.get(moment, ()), mode, account)
+                or (not done.moments and _is_reviewed(tx, plan))
+            )
+            if is_overtaken:
                 raise TryLater("account.advanced_elsewhere", account=account, mode=mode.value)
             if state is None:
                 loaded = load_account(tx, mode=mode, account=account)
@@ -166,6 +171,14 @@ def _is_answered(tx: Tx, signals: Sequence[Signal], mode: Mode, account: str) ->
     since = min((signal.ts for signal in signals), default=None)
     found = kept_signals.unanswered(tx, mode, account, SIGNAL_LIMIT, since) if signals else ()
     return not {signal.signal_id for signal in signals} <= {signal.signal_id for signal in found}
+
+
+def _is_reviewed(tx: Tx, plan: Plan) -> bool:
+    """Whether another process saw what changed under a position since the plan was made: nor does the clock tell this.
+
+    Until this transaction ends, none can.
+    """
+    return any(positions.get_locked(tx, one.position_id) != one for one, _ in plan.changed)
 
 
 def _marked_before(state: AccountState, plan: Plan, moment: UtcMs) -> AccountState:

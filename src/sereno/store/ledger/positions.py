@@ -188,6 +188,12 @@ def get(tx: Tx, position_id: str) -> Position | None:
     return found[0] if found else None
 
 
+def get_locked(tx: Tx, position_id: str) -> Position | None:
+    """One position by id, which no other transaction changes before this one ends."""
+    found = _positions(tx, select(table).where(table.c.position_id == position_id).with_for_update())
+    return found[0] if found else None
+
+
 def _values(position: Position) -> dict[str, Any]:
     own = {name: getattr(position, name) for name in _OWN}
     return own | series_values(position.series) | terms_values(position.terms)
