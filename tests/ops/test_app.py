@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sereno.core.errors import FixConfig, TryLater
+from sereno.core.files import replace_file
 from sereno.core.settings import Settings
 from sereno.market.venues.quiet import Quiet
 from sereno.ops.app import Desk, open_desk_ledger
@@ -75,3 +76,62 @@ def test_a_lake_that_is_gone_is_not_begun_anew_by_who_starts(tmp_path: Path) -> 
     assert Desk(elsewhere).lake.where == str(tmp_path / "other")
     (tmp_path / "away").rename(place)
     Desk(settings).lake.ping()
+
+
+def test_a_lake_that_is_gone_is_missed_however_its_place_is_spelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path / "state")
+    spellings = [simulated(Path(one), mode="paper") for one in (f"{tmp_path}/state", "state", "link")]
+    for first in spellings:
+        place = Path(Desk(first).lake.where).resolve()
+        place.rename(tmp_path / "away")
+        for settings in spellings:
+            with pytest.raises(FixConfig, match=r"lake\.unmarked"):
+                _ = Desk(settings).lake
+        assert not place.exists()
+        (tmp_path / "away").rename(place)
+    place.rename(tmp_path / "disk")
+    place.symlink_to(tmp_path / "disk")
+    for settings in spellings:
+        Desk(settings).lake.ping()
+    place.unlink()
+    with pytest.raises(FixConfig, match=r"lake\.unmarked"):
+        _ = Desk(spellings[0]).lake
+
+
+def test_the_relative_note_of_an_older_desk_still_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = simulated(Path("state"), mode="paper")
+    replace_file(settings.paths.lake_note, str(settings.paths.lake))
+    with pytest.raises(FixConfig, match=r"lake\.unmarked"):
+        _ = Desk(settings).lake
+
+
+def test_who_only_looks_begins_no_lake_and_notes_nothing(tmp_path: Path) -> None:
+    settings = simulated(tmp_path, mode="paper")
+    with pytest.raises(FixConfig, match=r"lake\.unmarked.*sereno up"):
+        _ = Desk(settings, reading=True).lake
+    assert list(tmp_path.rglob("lake*")) == []
+    Desk(settings).lake.ping()
+    settings.paths.lake_note.unlink()
+    Desk(settings, reading=True).lake.ping()
+    assert not settings.paths.lake_note.exists()
+
+
+@pytest.mark.parametrize("note", [b"", b"\xff\xfe"], ids=["cut off", "no text"])
+def test_a_note_that_cannot_be_read_lets_no_lake_begin(tmp_path: Path, note: bytes) -> None:
+    settings = simulated(tmp_path, mode="paper")
+    place, file = Path(Desk(settings).lake.where), settings.paths.lake_note
+    told = file.read_bytes()
+    file.write_bytes(note)
+    place.rename(tmp_path / "away")
+    with pytest.raises(FixConfig, match=r"lake\.note_unreadable.*run/lake\.txt"):
+        _ = Desk(settings).lake
+    assert not place.exists()
+    (tmp_path / "away").rename(place)
+    Desk(settings).lake.ping()
+    assert file.read_bytes() == told

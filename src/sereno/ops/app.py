@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from sereno.core.clock import Clock, SimClock, WallClock
 from sereno.core.errors import FixConfig
-from sereno.core.files import replace_file
 from sereno.core.instrument import Instrument, Series
 from sereno.core.mode import Mode
 from sereno.core.order import PAPER_ACCOUNT
 from sereno.core.settings import Paths, Settings
 from sereno.ops.address import sim_address
 from sereno.ops.commit import code_version
+from sereno.ops.lake_note import LakeNote
 from sereno.ops.launch import Launch
 from sereno.ops.state_dir import may_only_read, ready_state
 
@@ -78,18 +77,28 @@ class Desk:
     def lake(self) -> Lake:
         """Where candles and facts are kept; a simulated one refuses real data, and the reverse.
 
-        Raises FixConfig too when it is gone from where it lay before.
+        Who only reads begins none, and notes nothing. Raises FixConfig too when it is gone from where it lay
+        before.
         """
         from sereno.store.lake import open_lake
         from sereno.store.lake_words import Origin
 
         origin = Origin.REAL if self._world_is_real else Origin.SYNTHETIC
-        note = self.paths.lake_note
-        known_at = note.read_text() if note.is_file() else ""
-        lake = open_lake(lake_settings(self.settings), self.paths.lake, origin=origin, known_at=known_at)
-        if lake.where != known_at:
-            with suppress(OSError):  # who may only read needs no note; a full disk the lake itself will tell
-                replace_file(note, lake.where)
+        settings, folder = lake_settings(self.settings), self.paths.lake
+        if self._reading:
+            return open_lake(settings, folder, origin=origin, begins=False)
+        note = LakeNote(self.paths.lake_note)
+        known_at = note.read()
+        try:
+            lake = open_lake(
+                settings, folder, origin=origin, known_at=known_at or (), begins=known_at is not None
+            )
+        except FixConfig as cause:
+            if known_at is not None:
+                raise
+            raise note.unreadable(cause) from cause
+        if lake.names != known_at:
+            note.keep(lake.names)
         return lake
 
     @cached_property

@@ -12,7 +12,7 @@ A damaged file is met once: that read raises SkipThis, the file goes to quaranti
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -43,15 +43,15 @@ _MONTHS_AT_ONCE = 6
 class Lake:
     """All candles and facts of one desk. Any number of readers; writers of one series take turns.
 
-    known   a lake was here before: a place that is empty now is not begun anew
+    begins   a place that is empty is made a new lake; otherwise only one that is there will do
     """
 
-    def __init__(self, objects: Objects, *, origin: Origin, known: bool = False) -> None:
+    def __init__(self, objects: Objects, *, origin: Origin, begins: bool = True) -> None:
         self.origin = origin
         self._objects = objects
         self._tables = Tables()
         self._shelves: dict[str, Shelf] = {}
-        if not known:
+        if begins:
             lake_mark.make(objects, origin)
         self.ping()
 
@@ -59,6 +59,11 @@ class Lake:
     def where(self) -> str:
         """Folder or address, for people."""
         return self._objects.where
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the place is called wherever one stands; one that is known by any of them is this one."""
+        return self._objects.names
 
     def ping(self) -> None:
         """Touch the store. Raises what it raises, or FixConfig when this is no lake of ours."""
@@ -266,16 +271,25 @@ class Lake:
         shelf.forget_lost(still_lost)
 
 
-def open_lake(settings: LakeSettings, folder: Path, *, origin: Origin, known_at: str = "") -> Lake:
+def open_lake(
+    settings: LakeSettings,
+    folder: Path,
+    *,
+    origin: Origin,
+    known_at: Collection[str] = (),
+    begins: bool = True,
+) -> Lake:
     """The lake at `settings.url`, or in `folder` when that is empty.
 
-    known_at   where it lay when it was last open: there no new one is begun
+    known_at   names of where it lay when it was last open: there no new one is begun
+    begins     elsewhere a place that is empty is made a new lake
 
     Raises FixConfig for an address that is neither a folder nor s3://, for a lake of another origin, and for
     one that is gone.
     """
     objects = _objects_at(settings, folder)
-    return Lake(objects, origin=origin, known=objects.where == known_at)
+    known = not {objects.where, *objects.names}.isdisjoint(known_at)  # older notes hold `where`
+    return Lake(objects, origin=origin, begins=begins and not known)
 
 
 def _objects_at(settings: LakeSettings, folder: Path) -> Objects:

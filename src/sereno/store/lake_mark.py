@@ -34,7 +34,8 @@ def check(objects: Objects, origin: Origin) -> None:
         raise FixConfig(
             "lake.unmarked",
             remedy=f"{MARKER} is not there or broken: mount the lake's disk or move its folder back; if all the "
-            f"rest is there, put {_mark(origin)} into that file (docs/howto/lost-lake.md)",
+            f"rest is there, put {_mark(origin)} into that file (docs/howto/lost-lake.md); "
+            "`sereno up` begins a new desk's",
             where=objects.where,
         )
     if found is not origin:

@@ -57,6 +57,11 @@ class Objects(Protocol):
         """Address for people."""
         ...
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the place is called wherever one stands: as it was named, and what that leads to now."""
+        ...
+
     def found(self) -> None:
         """Make the place, if it is not there."""
         ...
@@ -96,6 +101,14 @@ class LocalObjects:
     @property
     def where(self) -> str:
         return str(self._root)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """A link that is gone leads nowhere, so that the names before following it count too."""
+        here = self._root.absolute()
+        real = os.path.realpath  # unlike Path.resolve it bears a link to itself
+        names = (here, real(here.parent) / Path(here.name), real(here))
+        return tuple(dict.fromkeys(map(str, names)))
 
     def _path(self, key: str) -> Path:
         parts = PurePosixPath(key).parts

@@ -34,6 +34,10 @@ class S3Objects:
     def where(self) -> str:
         return self._url
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self._url,)
+
     def found(self) -> None:
         """Nothing to do: a bucket has no folders."""
 
