@@ -309,3 +309,12 @@ def test_every_setting_says_what_it_is_for() -> None:
 def test_trap_a30_8_unknown_mode_does_not_fall_back_to_the_first(tmp_path: Path) -> None:
     with pytest.raises(FixConfig):
         loaded(tmp_path, SERENO_MODE="demo")
+
+
+def test_a_state_below_home_is_not_a_folder_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert load(env={"SERENO_STATE_DIR": "~/desk"}, cwd=tmp_path).settings.state_dir == tmp_path / "desk"
+    unknown = load(env={"SERENO_STATE_DIR": "~nobody-of-this-name/desk"}, cwd=tmp_path)
+    assert unknown.settings.state_dir == Path("~nobody-of-this-name/desk")

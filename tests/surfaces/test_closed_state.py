@@ -153,6 +153,16 @@ def test_a_state_that_cannot_be_made_is_named_by_every_command(tmp_path: Path, k
         assert ("is no folder" in err) == (kind == "file")
 
 
+def test_a_link_to_what_is_not_there_is_named_with_where_it_points(tmp_path: Path) -> None:
+    link = tmp_path / "disk"
+    link.symlink_to(tmp_path / "unmounted")
+    for state in (link, link / "state"):
+        ((_, code, _, err),) = answers(state, ("status",))
+        assert code == 2
+        assert f"{link} points to {tmp_path / 'unmounted'}, which is not there: mount it or make it" in err
+        assert "File exists" not in err
+
+
 def test_a_ledger_that_is_not_there_is_no_ledger_to_read(tmp_path: Path) -> None:
     state = tmp_path / "state"
     state.mkdir(mode=0o555)

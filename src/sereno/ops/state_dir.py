@@ -44,10 +44,16 @@ def _takes_writes(place: Path) -> bool:
 
 def _unusable(place: Path, cause: str, *, made: bool) -> FixConfig:
     whole = place.absolute()
+    link = next((one for one in (*reversed(whole.parents), whole) if _dangles(one)), None)
     nearest = next(one for one in (whole, *whole.parents) if _is_seen(one))
     owner = _owner(nearest)
     elsewhere = "name another folder in state_dir (SERENO_STATE_DIR)"
-    if made or nearest.is_dir():
+    if link is not None:
+        cause = "it is not there"
+        remedy = (
+            f"{link} points to {link.readlink()}, which is not there: mount it or make it, or {elsewhere}"
+        )
+    elif made or nearest.is_dir():
         remedy = f"let {_user()} write in {nearest}, which belongs to {owner}, or {elsewhere}"
     else:
         remedy = f"{nearest} is no folder: {elsewhere}"
@@ -60,6 +66,17 @@ def _is_seen(place: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def _dangles(place: Path) -> bool:
+    """Whether this is a link to what is not there; one to what we may not see is not told so."""
+    try:
+        place.stat()
+    except FileNotFoundError:
+        return place.is_symlink()
+    except OSError:
+        return False
+    return False
 
 
 def _owner(place: Path) -> str:

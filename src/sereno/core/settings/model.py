@@ -14,7 +14,7 @@ from sereno.core.fees import taker_fee_bps
 from sereno.core.ids import digest_of
 from sereno.core.mode import Mode
 from sereno.core.settings.history import History, history_of
-from sereno.core.settings.paths import Paths, world_of
+from sereno.core.settings.paths import Paths, expanded, world_of
 from sereno.core.settings.relations import RELATIONS
 from sereno.core.settings.sections import (
     ApiSettings,
@@ -87,6 +87,11 @@ class Settings(BaseSettings):
     retention: RetentionSettings = RetentionSettings()
     notify: NotifySettings = NotifySettings()
     log: LogSettings = LogSettings()
+
+    @field_validator("state_dir")
+    @classmethod
+    def _below_home(cls, state_dir: Path) -> Path:
+        return expanded(state_dir)
 
     @field_validator("recommendation_update_time")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +86,11 @@ class Paths:
     def clock_file(self) -> Path:
         """Time of the simulated world."""
         return self.run / "sim_clock.json"
+
+
+def expanded(folder: Path) -> Path:
+    """`~/x` below the home of this user; as it is where nobody knows the home."""
+    return Path(os.path.expanduser(folder))  # noqa: PTH111 - that of Path raises where nobody knows it
 
 
 def world_of(sim: SimSettings, venue: str, market: Market, collected: Collection[Timeframe]) -> str:
