@@ -9,14 +9,14 @@ import pytest
 
 from sereno.core.errors import FixConfig
 from sereno.core.mode import Mode
-from sereno.core.settings import COMMAND_LINE, LastUp, Loaded, load, rows_of
+from sereno.core.settings import COMMAND_LINE, LastUp, Loaded, Settings, load, rows_of
 from sereno.core.settings.last_up import NAME
 
 
-def bring_up(folder: Path, given: dict[str, str], **env: str) -> LastUp:
+def bring_up(folder: Path, given: dict[str, str], config: Path | None = None, **env: str) -> LastUp:
     """What `sereno up` keeps."""
-    brought = load(env=env, cwd=folder, overrides=given)
-    last = LastUp.of(rows_of(brought), COMMAND_LINE)
+    brought = load(env=env, cwd=folder, overrides=given, config_file=config)
+    last = LastUp.of(rows_of(brought), COMMAND_LINE, config)
     (folder / "state").mkdir(exist_ok=True)
     last.keep(folder / "state")
     return last
@@ -55,13 +55,62 @@ def test_an_up_without_options_is_what_everyone_looks_at_anyway(tmp_path: Path) 
     assert not (tmp_path / "state" / NAME).exists()
 
 
-def test_only_what_tells_desks_apart_is_kept(tmp_path: Path) -> None:
-    bring_up(tmp_path, {"mode": "paper", "signals.prob_min": "0.6", "venue.instruments": "SOL/USDT"})
-    kept = json.loads((tmp_path / "state" / NAME).read_text())
-    assert kept["given"] == {"mode": "paper", "venue.instruments": "SOL/USDT"}
+def test_all_that_the_command_line_said_is_in_force(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else `infer` would decide in the desk's ledger by other rules, and `status` begin another lake."""
+    monkeypatch.chdir(tmp_path)
+    given = {
+        "mode": "paper", "signals.prob_min": "0.6", "venue.instruments": "SOL/USDT,ETH/USDT", "lake.url": "candles",
+        "risk.losing_streak": "7", "costs.fee_bps": "0.25", "models.test_frac": "0.3", "barriers.horizon_bars": "5",
+        "jobs.disabled": "", "metrics.textfile": "true",
+    }  # fmt: skip
+    bring_up(tmp_path, given)
+    monkeypatch.chdir("/")
+    found = look(tmp_path).settings
+    wanted = load(env={}, cwd=tmp_path, overrides=given | {"lake.url": str(tmp_path / "candles")}).settings
+    assert found == wanted
+    assert look(tmp_path, {"mode": "paper"}).settings.signals == Settings().signals, "no part of it alone"
+
+
+def test_what_the_command_line_said_goes_before_file_and_environment_as_it_did_there(tmp_path: Path) -> None:
+    (tmp_path / "sereno.toml").write_text("[signals]\nprob_min = 0.7\n")
+    bring_up(tmp_path, {"signals.prob_min": "0.6"})
+    assert look(tmp_path, SERENO_SIGNALS__PROB_MIN="0.8").settings.signals.prob_min == 0.6
+    assert look(tmp_path, {"signals.prob_min": "0.9"}).settings.signals.prob_min == 0.9
+
+
+def test_neither_the_place_of_the_note_nor_a_secret_is_kept(tmp_path: Path) -> None:
+    secret = {"ledger.database_url": "sqlite:////tmp/x"}
+    bring_up(tmp_path, {"mode": "paper", "state_dir": str(tmp_path / "state"), **secret})
+    path = tmp_path / "state" / NAME
+    kept = json.loads(path.read_text())
+    assert kept["given"] == {"mode": "paper"}
+    path.write_text(json.dumps(kept | {"given": secret}))
+    assert look(tmp_path).last_up is None
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/prefix", "/mnt/lake", ""])
+def test_a_lake_that_says_itself_where_it_is_stays_so(tmp_path: Path, url: str) -> None:
+    assert bring_up(tmp_path, {"lake.url": url}).given == {"lake.url": url}
+
+
+def test_the_file_of_an_up_is_that_of_who_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    file, other = tmp_path / "desk.toml", tmp_path / "other.toml"
+    file.write_text("mode = 'paper'\n[signals]\nprob_min = 0.6\n")
+    last = bring_up(tmp_path, {}, config=Path("desk.toml"))
+    assert last.words == f"sereno up --config {file}"
     found = look(tmp_path)
-    assert found.settings.venue.instruments == ("SOL/USDT",)
-    assert found.sources.get("signals.prob_min") is None
+    assert (found.config_file, found.last_up) == (file, last)
+    assert (found.settings.mode, found.settings.signals.prob_min) == (Mode.PAPER, 0.6)
+    assert look(tmp_path, {"mode": "sim"}).config_file is None
+    other.write_text("mode = 'paper'\n")
+    found = load(env={}, cwd=tmp_path, config_file=other, follow=True)
+    assert found.settings.signals == Settings().signals, "the command's own file goes before"
+    file.write_text("mode = 'paper'\nstate_dir = 'elsewhere'\n")
+    assert look(tmp_path).missed == last
+    file.unlink()
+    with pytest.raises(FixConfig, match=r"no_file.*desk of the last `sereno up --config"):
+        look(tmp_path)
 
 
 @pytest.mark.parametrize("given", [{"mode": "sim"}, {"sim.seed": "3"}, {"venue.name": "bybit"}])
@@ -118,6 +167,10 @@ def test_a_folder_that_is_gone_is_named(tmp_path: Path, candles: Path) -> None:
 def test_a_note_of_another_release_is_left_alone_and_a_damaged_one_named(tmp_path: Path) -> None:
     bring_up(tmp_path, {"mode": "paper"})
     path = tmp_path / "state" / NAME
+    kept = json.loads(path.read_text())
+    del kept["config"]
+    path.write_text(json.dumps(kept))
+    assert look(tmp_path).settings.mode is Mode.PAPER, "one that was kept before files were"
     path.write_text('{"given": {"new.key": "1"}, "world": {}}')
     assert look(tmp_path).settings.mode is Mode.SIM
     path.write_text("{")

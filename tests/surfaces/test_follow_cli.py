@@ -100,6 +100,22 @@ def test_children_are_given_what_was_followed_and_follow_nothing_themselves(
     assert context.loaded().settings.mode is Mode.SIM
 
 
+def test_the_desk_of_a_file_is_looked_at_by_its_whole_path_and_so_by_children(
+    brought_up: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = brought_up / "desk.toml"
+    file.write_text("mode = 'paper'\n[risk]\nlosing_streak = 7\n")
+    assert call("up", "--config", "desk.toml", "--set", "signals.prob_min=0.6") == 0
+    assert call("config", "show") == 0
+    told = capsys.readouterr()
+    assert f"risk.losing_streak\t7\t{file}" in told.out
+    assert "signals.prob_min\t0.6\tlast up" in told.out
+    assert f"the desk of `sereno up --config {file} --set signals.prob_min=0.6` (mode paper)" in told.err
+    context.remember(None, [], follow=True)
+    context.loaded()
+    assert context.options() == ("--config", str(file), "--set", "signals.prob_min=0.6")
+
+
 def test_every_command_that_stands_alone_is_one() -> None:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     assert set(ALONE) <= set(commands)

@@ -300,7 +300,7 @@ def _objects_at(settings: LakeSettings, folder: Path) -> Objects:
         return S3Objects(url, endpoint=settings.s3_endpoint, region=settings.s3_region)
     if "://" in url:
         raise FixConfig("lake.url", remedy="write a folder or s3://bucket/prefix", url=url)
-    return LocalObjects(Path(url).expanduser() if url else folder)
+    return LocalObjects(Path(url).expanduser().absolute() if url else folder)
 
 
 def _append_months(shelf: Shelf, months: list[tuple[str, pl.DataFrame]], now: UtcMs) -> Appended:

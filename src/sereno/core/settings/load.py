@@ -30,6 +30,7 @@ from sereno.core.settings.layers import (
 )
 from sereno.core.settings.model import Settings
 from sereno.core.settings.old_names import MARK, Unused, old_layer, old_names, unused_names
+from sereno.core.settings.paths import expanded
 
 CONFIG_NAME = "sereno.toml"
 COMMAND_LINE = "command line"
@@ -62,7 +63,8 @@ def load(
     """Merge all layers and check them.
 
     overrides   dotted keys from the command line, strongest of all
-    follow      take the desk of the last `sereno up` where no layer names another; weakest of all
+    follow      take the desk of the last `sereno up` where no layer names another: what its command line said
+                goes before file and environment, as it did there, and after `overrides`
 
     Raises FixConfig naming the key, the value and what to do.
     """
@@ -70,22 +72,25 @@ def load(
     cwd = Path.cwd() if cwd is None else cwd
     file = _find_config(env, cwd, config_file)
     places = _places(env, cwd)
-    own: Layer = {}
+    variables: Layer = {}
     for place in places:
-        own |= own_layer(place)
-    own |= {key: Given(value, COMMAND_LINE) for key, value in (overrides or {}).items()}
-    layer = file_layer(file) if file else {}
-    merged, unused = _merged(layer, own, places)
-    last = _last_up(merged, cwd, overrides or {}) if follow else None
+        variables |= own_layer(place)
+    told = {key: Given(value, COMMAND_LINE) for key, value in (overrides or {}).items()}
+    merged, unused = _merged(_layer_of(file), variables | told, places)
+    state_dir = _state_dir(merged)
+    last = _last_up(merged, cwd / state_dir, overrides or {}) if follow else None
     if last is None:
         return _loaded(merged, unused, file)
     kept = {key: Given(value, SOURCE) for key, value in last.given.items()}
     try:
-        followed = replace(_loaded(*_merged(kept | layer, own, places), file), last_up=last)
+        theirs = _find_config(env, cwd, Path(last.config)) if last.config and config_file is None else file
+        layers = _merged(_layer_of(theirs), variables | kept | told, places)
+        followed = replace(_loaded(*layers, theirs), last_up=last)
     except FixConfig as cause:
         whose = f"this is the desk of the last `{last.words}`; --set mode=… looks at another"
         raise FixConfig(cause.event, remedy=f"{cause.remedy} ({whose})", **cause.fields) from cause
-    if LastUp.of(rows_of(followed), COMMAND_LINE).world == last.world:
+    world = LastUp.of(rows_of(followed), COMMAND_LINE).world
+    if world == last.world and followed.settings.state_dir == state_dir:
         return followed
     return replace(_loaded(merged, unused, file), missed=last)
 
@@ -96,11 +101,19 @@ def _loaded(merged: Layer, unused: tuple[Unused, ...], config: Path | None) -> L
     return Loaded(settings, _of_the_venue(settings) | sources, config, unused)
 
 
-def _last_up(merged: Layer, cwd: Path, overrides: Mapping[str, object]) -> LastUp | None:
+def _layer_of(file: Path | None) -> Layer:
+    return file_layer(file) if file else {}
+
+
+def _state_dir(merged: Layer) -> Path:
+    return expanded(Path(_word(merged, "state_dir", str(Settings.model_fields["state_dir"].default))))
+
+
+def _last_up(merged: Layer, state_dir: Path, overrides: Mapping[str, object]) -> LastUp | None:
     """The desk to look at; None where the command names one, or where file or environment name another."""
     if set(overrides) & set(WORLD):
         return None
-    last = LastUp.read(cwd / _word(merged, "state_dir", str(Settings.model_fields["state_dir"].default)))
+    last = LastUp.read(state_dir)
     named = {key: text_of(key, merged[key].value) for key in WORLD if key in merged}
     return last if last is not None and named.items() <= last.world.items() else None
 

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, NoReturn
 from sereno.core.errors import FixConfig, SerenoError
 
 if TYPE_CHECKING:
-    from sereno.core.settings import Loaded, Settings
+    from sereno.core.settings import LastUp, Loaded, Settings
 
 CRASH_LOG = "sereno-crash-"
 _config: Path | None = None
 _overrides: dict[str, str] = {}
 _follow = False
 _followed: dict[str, str] = {}
+_followed_config = ""
 _told = False
 
 
@@ -44,8 +45,8 @@ def remember(config: Path | None, pairs: list[str], *, follow: bool = False) -> 
 
     follow   look at the desk of the last `sereno up` unless something names another
     """
-    global _config, _follow, _told  # one command line a process
-    _config, _follow, _told = config, follow, False
+    global _config, _follow, _followed_config, _told  # one command line a process
+    _config, _follow, _followed_config, _told = config, follow, "", False
     _overrides.clear()
     _followed.clear()
     for pair in pairs:
@@ -89,7 +90,7 @@ def loaded() -> Loaded:
 
 
 def _tell_last_up(found: Loaded) -> None:
-    global _told
+    global _told, _followed_config
     from sereno.core.settings.last_up import SOURCE
 
     last = found.last_up
@@ -97,6 +98,7 @@ def _tell_last_up(found: Loaded) -> None:
         _followed.update(
             {key: value for key, value in last.given.items() if found.sources.get(key) == SOURCE}
         )
+        _followed_config = last.config
     if _told or (last is None and found.missed is None):
         return
     _told = True
@@ -108,6 +110,13 @@ def _tell_last_up(found: Loaded) -> None:
         sys.stderr.write(
             f"sereno: not looking at the desk of `{found.missed.words}`, whose environment or file is not in force here\n"
         )
+
+
+def last_up(found: Loaded) -> LastUp:
+    """What `sereno up` keeps of this command line."""
+    from sereno.core.settings import COMMAND_LINE, LastUp, rows_of
+
+    return LastUp.of(rows_of(found), COMMAND_LINE, _config)
 
 
 def to_work() -> Settings:
@@ -130,7 +139,8 @@ def _ready(*, reading: bool) -> Settings:
 
 def options() -> tuple[str, ...]:
     """Words that give a child process the same settings."""
-    config = ("--config", str(_config)) if _config else ()
+    file = _config or _followed_config
+    config = ("--config", str(file)) if file else ()
     given = _followed | _overrides
     return (*config, *(word for key, value in given.items() for word in ("--set", f"{key}={value}")))
 

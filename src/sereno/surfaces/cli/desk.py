@@ -17,14 +17,13 @@ SPANS_MS = {"m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS, "w": 7 * DAY_MS}
 
 def up(*, once: bool, span: str, speed: str, table: bool) -> int:
     """Bring the desk up; answers the exit code."""
-    from sereno.core.settings import COMMAND_LINE, LastUp, rows_of
     from sereno.surfaces.cli.config import notes
 
     loaded = context.loaded()
     settings = context.to_work()
     for line in notes(loaded):
         sys.stderr.write(f"sereno: {line}\n")
-    last_up = LastUp.of(rows_of(loaded), COMMAND_LINE)
+    last_up = context.last_up(loaded)
     if span or speed:
         if not span or speed != "max":
             why = (
