@@ -29,12 +29,13 @@ from tests.ops.traded import check_chains, check_money, check_signal_files, take
 PAIRS = tuple(Instrument("binance", Market.SPOT, base, "USDT") for base in ("BTC", "ETH"))
 LEFT_DAYS = 3
 WHOLE_PASS = ("collector", "features", "train", "signals-pass", "positions")
-# Wide barriers lean towards the trend: in the weeks before this clock both coins rose, so that even a
+# Wide barriers lean towards the trend: in the hundred days before this clock both coins rose, so that even a
 # baseline, which knows nothing but how often each barrier came first, sees more up than down.
+RISE_DAYS = 100
 RISING = {
     **SMALL,
     **EAGER,
-    "candles.depth_days": "100",
+    "candles.depth_days": str(RISE_DAYS),
     "sim.days_before_end": "197",
     "barriers.target_atr": "2",
     "barriers.stop_atr": "2",
@@ -64,6 +65,17 @@ def make_folder(folder: Path, kinds: tuple[str, str]) -> Path:
             rows = csv.writer(text)
             rows.writerow(table)
             rows.writerows(zip(*(column.tolist() for column in table.values()), strict=True))
+    return folder
+
+
+def rise_of(ohlcv: Path, folder: Path) -> Path:
+    """Real candles from the rise on: a desk collects as far back as training takes, and what was before fell."""
+    folder.mkdir()
+    for name in ("BINANCE_SPOT_BTCUSDT_1h.parquet", "BINANCE_SPOT_ETHUSDT_1h.parquet"):
+        table = pq.read_table(ohlcv / name)
+        opens = table["timestamp"].to_numpy()
+        days = float(RISING["sim.days_before_end"]) + RISE_DAYS
+        pq.write_table(table.filter(pa.array(opens >= opens[-1] - days * DAY_MS)), folder / name)
     return folder
 
 
@@ -110,7 +122,7 @@ def test_one_pass_over_files_of_both_kinds(tmp_path: Path) -> None:
 
 
 def test_real_candles_are_traded_there_and_back(tmp_path: Path, shared_data: Path) -> None:
-    folder = shared_data / "ohlcv"
+    folder = rise_of(shared_data / "ohlcv", tmp_path / "candles")
     said = sereno(tmp_path, RISING, "up", "--for", "1d", "--speed", "max", "--candles", str(folder))
     assert "all well" in said
     with Desk(settings_of(tmp_path, {**RISING, "sim.candles_dir": str(folder)})) as desk:
