@@ -213,3 +213,5 @@ def _run(soaking: Soak, simulator: Simulator, tell: Tell) -> None:
         for job in jobs:
             soaking.fire(job)
         tell("simulated hours", (at - soaking.start_ms) // HOUR_MS, hours)
+    if desk.clock.now_ms() < soaking.end_ms:
+        simulator.step_to(soaking.end_ms)  # nothing fires in what is left
