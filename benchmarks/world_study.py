@@ -1,6 +1,6 @@
 """How much there is to learn in generated worlds, and how often a desk trades there. Not timed.
 
-    python benchmarks/world_study.py --edges 0,0.38,0.45 --seeds 1,2,3
+    python benchmarks/world_study.py --edges 0,0.36,0.45 --seeds 1,2,3
 
 Each row trains the default desk's models without search on the two years before the world's clock and
 decides on the thirty days after it, without cool-down and risk.
@@ -65,7 +65,7 @@ def row(settings: Settings, instrument: Instrument, market: dict[Instrument, Can
 
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("--edges", default="0,0.38")
+    asked.add_argument("--edges", default="0,0.36")
     asked.add_argument("--seeds", default="1,2,3")
     given = asked.parse_args()
     for edge in map(float, given.edges.split(",")):

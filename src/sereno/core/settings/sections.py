@@ -112,7 +112,7 @@ class SimSettings(Section):
     )
     seed: int = Field(1, ge=0, description="seed of the generator")
     edge: float = Field(
-        0.38, ge=0.0, le=1.0, description="how much of the next move can be learned; 0 nothing"
+        0.36, ge=0.0, le=1.0, description="how much of the next move can be learned; 0 nothing"
     )
     days_before_end: float = Field(
         30.0, gt=0, description="the world's clock starts this long before the data ends"
